@@ -1,0 +1,268 @@
+"""What tests share: a PostGIS of the suite's own, a fresh migrated database per test, servers over real HTTP.
+
+TEST_DATABASE_URL points the suite to another PostGIS server; its user must be allowed to create databases, roles and
+extensions. Otherwise a private cluster in a temporary folder is started and stopped by the suite.
+"""
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from server.embedded import PrivateCluster
+from server.migrations import migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+# a crash may lose this cluster: nothing in it outlives the suite
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "autovacuum": "off",  # a worker in the template would block the copy of it
+}
+EXAMPLE_ADDRESSES = 600
+EXAMPLE_SEED = 1
+DATASETS = ("dvg1", "dvg2", "gebref", "hausumringe")
+START_TIMEOUT = 60
+
+
+class DatabaseServer:
+    """The suite's PostGIS server: makes and drops databases by name."""
+
+    def __init__(self, owner_url: str) -> None:
+        self.owner_url = owner_url
+        self._names = (f"test_{os.getpid()}_{number}" for number in itertools.count(1))
+
+    def url(self, database: str) -> str:
+        """Owner's conninfo of one database, for psycopg, psql and GDAL (behind `PG:`)."""
+        return make_conninfo(**{**conninfo_to_dict(self.owner_url), "dbname": database})
+
+    def create(self, template: str | None = None) -> str:
+        """Makes a database, empty or as a copy of `template` (a conninfo), to which nobody may be connected."""
+        name = next(self._names)
+        source = conninfo_to_dict(template)["dbname"] if template else "template1"
+        # PostgreSQL 15 and newer copy through the log by default, which is the quick way for small databases
+        self._execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(str(source)))
+        )
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        name = str(conninfo_to_dict(url)["dbname"])
+        self._execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.owner_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A running `opennrw serve`: where it answers, its process, what it has logged."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> int:
+        """Ends it as Docker would; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[DatabaseServer]:
+    """The PostGIS server of this run."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield DatabaseServer(url)
+        return
+    # not below pytest's folder, which is closed to the user that root's PostgreSQL runs as
+    folder = Path(tempfile.mkdtemp(prefix="opennrw-test-"))
+    folder.chmod(0o755)
+    try:
+        with PrivateCluster(folder, FAST).session() as private:
+            yield DatabaseServer(private.owner_url)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(cluster: DatabaseServer) -> Iterator[str]:
+    """An empty database with the whole schema: the others are copied from it."""
+    url = cluster.create()
+    migrate(url)
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def database_url(cluster: DatabaseServer, migrated_template: str) -> Iterator[str]:
+    """The owner's conninfo of a fresh, migrated database of the test's own."""
+    url = cluster.create(migrated_template)
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(cluster: DatabaseServer) -> Iterator[str]:
+    """The owner's conninfo of a database without any of our schema."""
+    url = cluster.create()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """An autocommit connection of the owner to the test's database."""
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Folder of the genuine deliveries' excerpts, which are not part of the project."""
+    return _folder_from("OPENNRW_SAMPLES", "excerpts of genuine deliveries")
+
+
+@pytest.fixture(scope="session")
+def standards() -> Path:
+    """Folder of the standards' schemas and test vectors, which are not part of the project."""
+    return _folder_from("OPENNRW_STANDARDS", "the standards' schemas and test vectors")
+
+
+def _folder_from(variable: str, what: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set: it names the folder with {what}")
+    folder = Path(value).resolve()
+    assert folder.is_dir(), f"{variable}={value} is not a folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example_deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the invented town's deliveries, about 600 addresses: `<folder>/<dataset>/…`."""
+    from loaders.example import write_deliveries  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("example")
+    write_deliveries(folder, addresses=EXAMPLE_ADDRESSES, seed=EXAMPLE_SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example_template(
+    cluster: DatabaseServer, migrated_template: str, example_deliveries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database with the example loaded; nothing may change it: it is the template of `example_database_url`."""
+    from loaders.progress import Quiet  # noqa: PLC0415
+    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
+
+    url = cluster.create(migrated_template)
+    store = tmp_path_factory.mktemp("store")
+    for dataset in DATASETS:
+        load_dataset(dataset, LoadOptions(url, store, str(example_deliveries), (), False, False, Quiet()))
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def example_database_url(cluster: DatabaseServer, example_template: str) -> Iterator[str]:
+    """The owner's conninfo of a database of the test's own with the example loaded."""
+    url = cluster.create(example_template)
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture(scope="session")
+def live_server(
+    cluster: DatabaseServer, example_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Base URL of one `opennrw serve` for the whole run, over the example; for tests that change nothing."""
+    url = cluster.create(example_template)
+    server = _start_server(url, tmp_path_factory.mktemp("server"))
+    yield server.url
+    _end(server)
+    cluster.drop(url)
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Starts an `opennrw serve` of the test's own: `start_server(database_url, NAME="value")` with more environment."""
+    servers: list[LiveServer] = []
+
+    def start(database_url: str, **environment: str) -> LiveServer:
+        folder = tmp_path / f"server-{len(servers)}"
+        folder.mkdir()
+        servers.append(_start_server(database_url, folder, **environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        _end(server)
+
+
+@pytest.fixture
+def free_port() -> int:
+    return _free_port()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _start_server(database_url: str, folder: Path, **environment: str) -> LiveServer:
+    port, log = _free_port(), folder / "server.log"
+    command = [sys.executable, "-m", "server", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    settings = {"DATABASE_URL": database_url, "OPENNRW_HOME": str(folder), "OPENNRW_WORKERS": "1", **environment}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **settings}, stdout=output, stderr=subprocess.STDOUT
+        )
+    server = LiveServer(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait_until_ready(server)
+    except BaseException:
+        _end(server)
+        raise
+    return server
+
+
+def _wait_until_ready(server: LiveServer) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            pytest.fail(f"opennrw serve ended with exit code {server.process.returncode}:\n{server.log.read_text()}")
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"opennrw serve was not ready after {START_TIMEOUT} s:\n{server.log.read_text()}")
+
+
+def _end(server: LiveServer) -> None:
+    if server.process.poll() is None:
+        try:
+            server.stop()
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
