@@ -321,10 +321,11 @@ def choose_binaries(found: list[Binaries], folder: Path) -> Binaries:
             return binaries
     installed = ", ".join(f"{b.major}{'' if b.postgis else ' without PostGIS'}" for b in found) or "none"
     if made:
+        old = made[0]
         raise ClusterError(
-            f"The private cluster {folder / str(made[0])} was made by PostgreSQL {made[0]}, which is not installed with "
-            f"PostGIS here (installed: {installed}). Install postgresql-{made[0]}-postgis-3, or move {folder} away and "
-            "load the deliveries again into a new cluster."
+            f"The private cluster {folder / str(old)} was made by PostgreSQL {old}, which is not installed with "
+            f"PostGIS here (installed: {installed}). Install postgresql-{old}-postgis-3, or move {folder} away and load the "
+            "deliveries again into a new cluster."
         )
     if not usable:
         raise ClusterError(
