@@ -1,0 +1,255 @@
+"""The plan of a place: main roads and ring roads first, then each quarter cut into blocks by its streets.
+
+All blocks are convex and counter-clockwise, so the block lies to the left of each of its edges. Coordinates are metres
+from the centre of the place, before the warp that bends them.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loaders.example.kinds import KIND, KINDS
+from loaders.example.noise import Bools, Floats, Ints
+from loaders.example.places import Place
+
+Point = tuple[float, float]
+OPEN = -1  # the edge of a block that lies on no street
+MARKET, RADIAL, RING, LANE = range(4)
+
+
+@dataclass(frozen=True)
+class Street:
+    """`role` MARKET, RADIAL, RING or LANE; `heading` in radians tells Nordwall from Südwall."""
+
+    role: int
+    kind: int
+    heading: float
+
+
+@dataclass(frozen=True)
+class Block:
+    corners: list[Point]
+    lines: list[int]
+    kind: int
+    quarter: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`lines`: x, y, ux, uy, offset of each straight piece of a street; `line_street` is the street it belongs to.
+
+    `fronts`: ax, ay, bx, by of block edges on a street; beside them their line, kind and quarter.
+    `landmarks`: blocks given to a church or a school.
+    """
+
+    streets: list[Street]
+    lines: Floats
+    line_street: Ints
+    fronts: Floats
+    front_line: Ints
+    front_kind: Ints
+    front_quarter: Ints
+    landmarks: list[tuple[Block, str]]
+
+    @property
+    def main_line(self) -> Bools:
+        roles = np.array([street.role for street in self.streets])
+        return roles[self.line_street] == RADIAL
+
+
+@dataclass
+class _Draft:
+    rng: np.random.Generator
+    streets: list[Street] = field(default_factory=list)
+    lines: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+    line_street: list[int] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def street(self, role: int, kind: int, heading: float = 0.0) -> int:
+        self.streets.append(Street(role, kind, heading))
+        return len(self.streets) - 1
+
+    def line(self, street: int, start: Point, end: Point, offset: float = 0.0) -> int:
+        """House numbers rise from start to end; `offset` continues those of the piece before."""
+        run = np.hypot(end[0] - start[0], end[1] - start[1])
+        self.lines.append((*start, (end[0] - start[0]) / run, (end[1] - start[1]) / run, offset))
+        self.line_street.append(street)
+        return len(self.lines) - 1
+
+
+def make_plan(place: Place, reach: float, rng: np.random.Generator) -> Plan:
+    """Plan out to about `reach` metres from the centre."""
+    draft = _Draft(rng)
+    farms = _lay_out(draft, place, reach)
+    landmarks = _landmarks(draft, place)
+    fronts = [
+        (*start, *end, line, block.kind, block.quarter)
+        for block in draft.blocks
+        for start, end, line in zip(block.corners, block.corners[1:] + block.corners[:1], block.lines, strict=True)
+        if line != OPEN
+    ]
+    table = np.array(fronts + farms)
+    numbers = table[:, 4:].astype(np.int64)
+    return Plan(
+        draft.streets,
+        np.array(draft.lines),
+        np.array(draft.line_street),
+        table[:, :4],
+        numbers[:, 0],
+        numbers[:, 1],
+        numbers[:, 2],
+        landmarks,
+    )
+
+
+def _lay_out(draft: _Draft, place: Place, reach: float) -> list[tuple[float, ...]]:
+    """Quarters between main roads and rings, each cut into blocks; returns the fronts of farms beyond the edge."""
+    rng, angles = draft.rng, np.array(place.approaches)
+    radii = _ring_radii(place, reach)
+    spokes = [
+        [_polar(radius * rng.uniform(0.9, 1.12), angle + rng.uniform(-0.1, 0.1)) for angle in angles]
+        for radius in radii
+    ]
+    roads = [draft.street(RADIAL, KIND["detached"], float(angle)) for angle in angles]
+    road_lines = [_road(draft, road, [ring[i] for ring in spokes]) for i, road in enumerate(roads)]
+    market = draft.street(MARKET, KIND["core"])
+    count, quarter, works = len(angles), 0, _works_quarters(place, len(angles), rng)
+    inner = [draft.line(market, spokes[0][i], spokes[0][(i + 1) % count]) for i in range(count)]
+    for belt in range(len(radii) - 1):
+        last = belt == len(radii) - 2
+        outer = [OPEN] * count if last else [_ring(draft, spokes[belt + 1], i) for i in range(count)]
+        for i in range(count):
+            j = (i + 1) % count
+            corners = [spokes[belt][i], spokes[belt + 1][i], spokes[belt + 1][j], spokes[belt][j]]
+            lines = [road_lines[i][belt], outer[i], road_lines[j][belt], inner[i]]
+            kind = KIND["works"] if last and i in works else _quarter_kind(place, belt, rng)
+            _cut(draft, Block(corners, lines, kind, quarter))
+            quarter += 1
+        inner = outer
+    return [
+        front for i, road in enumerate(roads) for front in _country_road(draft, road, [r[i] for r in spokes], quarter)
+    ]
+
+
+def _ring_radii(place: Place, reach: float) -> list[float]:
+    """Market, ring around the old core, then a ring road each time the radius doubles or so, and the outer edge."""
+    if not place.town:
+        return [min(18.0, 0.2 * reach), reach]
+    radii = [30.0, float(np.clip(0.26 * place.radius, 95, 330))]
+    while radii[-1] * 2.6 < reach:
+        radii.append(radii[-1] * 2.1)
+    return [*radii, reach]
+
+
+def _road(draft: _Draft, street: int, points: list[Point]) -> list[int]:
+    lines, offset = [], 0.0
+    for start, end in zip(points, points[1:], strict=False):
+        lines.append(draft.line(street, start, end, offset))
+        offset += float(np.hypot(end[0] - start[0], end[1] - start[1]))
+    return lines
+
+
+def _ring(draft: _Draft, corners: list[Point], i: int) -> int:
+    start, end = corners[i], corners[(i + 1) % len(corners)]
+    heading = float(np.arctan2(start[1] + end[1], start[0] + end[0]))
+    return draft.line(draft.street(RING, KIND["perimeter"], heading), start, end)
+
+
+def _country_road(draft: _Draft, street: int, spoke: list[Point], quarter: int) -> list[tuple[float, ...]]:
+    """Both sides of a main road beyond the edge of the place, where single farms stand."""
+    end = spoke[-1]
+    length = float(np.hypot(*end))
+    offset = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in zip(spoke, spoke[1:], strict=False))
+    far = (end[0] * (1 + 1300 / length), end[1] * (1 + 1300 / length))
+    line = draft.line(street, end, far, offset)
+    return [(*end, *far, line, KIND["farm"], quarter), (*far, *end, line, KIND["farm"], quarter)]
+
+
+def _works_quarters(place: Place, count: int, rng: np.random.Generator) -> set[int]:
+    """Industry takes one or two neighbouring outer quarters of a town."""
+    if not place.town:
+        return set()
+    first = int(rng.integers(count))
+    return {first, (first + 1) % count} if place.addresses > 2500 and count > 4 else {first}
+
+
+def _quarter_kind(place: Place, belt: int, rng: np.random.Generator) -> int:
+    if not place.town:
+        return KIND["village"] if place.addresses < 250 or rng.random() < 0.4 else KIND["detached"]
+    if belt == 0:
+        return KIND["core"]
+    if belt == 1 and place.addresses > 2000 and rng.random() < 0.75:
+        return KIND["perimeter"]
+    return KIND[str(rng.choice(["detached", "semi", "row", "flats"], p=[0.5, 0.2, 0.17, 0.13]))]
+
+
+def _polar(radius: float, angle: float) -> Point:
+    return float(radius * np.cos(angle)), float(radius * np.sin(angle))
+
+
+def _cut(draft: _Draft, block: Block) -> None:
+    """Halves a quarter, or a part of it, by a new street until it has the size of a block."""
+    depth, length = KINDS[block.kind].block
+    corners = np.array(block.corners)
+    runs = np.roll(corners, -1, axis=0) - corners
+    sizes = np.hypot(runs[:, 0], runs[:, 1])
+    along = runs[int(np.argmax(sizes))] / sizes.max()
+    across = np.array([-along[1], along[0]])
+    long_way, short_way = corners @ along, corners @ across
+    too_long, too_deep = np.ptp(long_way) / length, np.ptp(short_way) / depth
+    if max(too_long, too_deep) < 1.45:
+        draft.blocks.append(block)
+        return
+    values, normal, excess = (long_way, along, too_long) if too_long > too_deep else (short_way, across, too_deep)
+    pieces = max(2, round(excess))
+    share = (pieces // 2) / pieces + draft.rng.uniform(-0.06, 0.06)
+    skew = draft.rng.normal(0, KINDS[block.kind].skew)
+    normal = np.array([normal[0] - skew * normal[1], normal[1] + skew * normal[0]])
+    values = corners @ normal
+    _halve(draft, block, values - (values.min() + share * np.ptp(values)))
+
+
+def _halve(draft: _Draft, block: Block, height: Floats) -> None:
+    """Cuts where `height` (one per corner) changes its sign; the cut becomes a street that starts nearer to the centre."""
+    parts: list[tuple[list[Point], list[int]]] = [([], []), ([], [])]
+    cuts: list[Point] = []
+    count = len(block.corners)
+    for i, (corner, line) in enumerate(zip(block.corners, block.lines, strict=True)):
+        here, there = float(height[i]), float(height[(i + 1) % count])
+        side = int(here >= 0)
+        parts[side][0].append(corner)
+        parts[side][1].append(line)
+        if (here >= 0) != (there >= 0):
+            after = block.corners[(i + 1) % count]
+            share = here / (here - there)
+            cut = (corner[0] + share * (after[0] - corner[0]), corner[1] + share * (after[1] - corner[1]))
+            cuts.append(cut)
+            parts[side][0].append(cut)
+            parts[side][1].append(-2)  # the new street, numbered below
+            parts[1 - side][0].append(cut)
+            parts[1 - side][1].append(line)
+    start, end = sorted(cuts, key=lambda point: np.hypot(*point))
+    new = draft.line(draft.street(LANE, block.kind), start, end)
+    for corners, lines in parts:
+        _cut(draft, Block(corners, [new if line == -2 else line for line in lines], block.kind, block.quarter))
+
+
+def _landmarks(draft: _Draft, place: Place) -> list[tuple[Block, str]]:
+    """Takes blocks for the church beside the market and, in towns, for schools and more churches."""
+    wanted = [("church", 1 + place.addresses // 3500, 0.0)]
+    if place.addresses < 150:
+        wanted = []
+    if place.town:
+        wanted.append(("school", 1 + place.addresses // 2500, 0.5 * place.radius))
+    chosen: list[tuple[Block, str]] = []
+    for what, number, distance in wanted:
+        free = [b for b in draft.blocks if b.kind != KIND["works"] and any(line != OPEN for line in b.lines)]
+        middles = np.array([np.mean(block.corners, axis=0) for block in free])
+        for turn in range(min(number, len(free))):
+            target = distance + turn * 0.35 * place.radius
+            order = np.abs(np.hypot(middles[:, 0], middles[:, 1]) - target)
+            order[[any(block is taken for taken, _ in chosen) for block in free]] = np.inf
+            block = free[int(np.argmin(order))]
+            chosen.append((block, what))
+            draft.blocks = [other for other in draft.blocks if other is not block]
+    return chosen
