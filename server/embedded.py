@@ -324,8 +324,8 @@ def choose_binaries(found: list[Binaries], folder: Path) -> Binaries:
         old = made[0]
         raise ClusterError(
             f"The private cluster {folder / str(old)} was made by PostgreSQL {old}, which is not installed with "
-            f"PostGIS here (installed: {installed}). Install postgresql-{old}-postgis-3, or move {folder} away and load the "
-            "deliveries again into a new cluster."
+            f"PostGIS here (installed: {installed}). Install postgresql-{old}-postgis-3, or move {folder} away and "
+            "load the deliveries again into a new cluster."
         )
     if not usable:
         raise ClusterError(

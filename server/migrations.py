@@ -61,8 +61,7 @@ def migrate(owner_url: str, config: Path = CONFIG, loaders: Path = LOADERS) -> l
     """Applies what is missing; the names of what was applied now."""
     migrations = find_migrations(config, loaders)
     with _connection(owner_url) as connection, _lock(connection):
-        with connection.transaction():
-            connection.execute(RECORD)
+        _make_record(connection)
         todo = unapplied(migrations, _recorded(connection))
         for migration in todo:
             _apply(connection, migration)
@@ -93,6 +92,17 @@ def unapplied(migrations: list[Migration], recorded: dict[str, str]) -> list[Mig
     return [migration for migration in migrations if migration.name not in recorded]
 
 
+def _make_record(connection: psycopg.Connection) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(RECORD)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            f"The user {connection.info.user} may not change the schema of {connection.info.dbname}: "
+            f"{error.diag.message_primary}. DATABASE_URL must name the owner of the database."
+        ) from error
+
+
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
@@ -119,7 +129,7 @@ def _connection(url: str) -> Iterator[psycopg.Connection]:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise MigrationError(f"The database cannot be reached: {str(error).strip()}. Check DATABASE_URL.") from error
+        raise MigrationError(f"The database cannot be reached; check DATABASE_URL. {str(error).strip()}") from error
     with connection:
         yield connection
 

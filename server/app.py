@@ -1,0 +1,164 @@
+"""create_app: the web application of one worker process. The only place besides the command that wires."""
+
+import asyncio
+import contextlib
+import hashlib
+import mimetypes
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette_compress import CompressMiddleware, add_compress_type
+
+from server import problems
+from server.catalogue import Collection, read_collections, read_service
+from server.common import routes as common
+from server.database import Database, reader_conninfo
+from server.errors import ConfigurationError, ServiceError
+from server.exchange import Context
+from server.features import routes as features
+from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
+from server.observe import ROUTE, Observe, configure_logging, get_metrics, make_metrics
+from server.provenance import routes as provenance
+from server.schema_check import check_schema
+from server.settings import Settings
+from server.state import Registry
+from server.static import Static
+from server.tiles import routes as tiles
+from server.ui.pages import Pages
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+COLLECTION = "/collections/{collectionId}"
+TILESET = f"{COLLECTION}/tiles/{{tileMatrixSetId}}"
+EXPOSED = ("Link", "Content-Crs", "ETag", "OGC-NumberMatched", "OGC-NumberReturned", "Retry-After", "X-Request-ID")
+
+# Paths in the order in which they are tried: what is asked for most comes first
+ROUTES: dict[str, Endpoint] = {
+    f"{COLLECTION}/items": features.get_items,
+    f"{COLLECTION}/items/{{featureId}}": features.get_item,
+    f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": tiles.get_tile,
+    COLLECTION: common.get_collection,
+    "/": common.get_landing_page,
+    "/api": common.get_api,
+    "/api.html": common.get_api_reference,
+    "/conformance": common.get_conformance,
+    "/collections": common.get_collections,
+    f"{COLLECTION}/queryables": common.get_queryables,
+    f"{COLLECTION}/schema": common.get_schema,
+    f"{COLLECTION}/provenance": provenance.get_provenance,
+    f"{COLLECTION}/tiles": tiles.get_tilesets,
+    TILESET: tiles.get_tileset,
+    f"{TILESET}/tilejson": tiles.get_tilejson,
+    "/tileMatrixSets": tiles.get_matrix_sets,
+    "/tileMatrixSets/{tileMatrixSetId}": tiles.get_matrix_set,
+    "/map": common.get_map,
+    "/accessibility": common.get_accessibility,
+    "/privacy": common.get_privacy,
+    "/healthz": common.get_health,
+    "/readyz": common.get_readiness,
+    "/metrics": get_metrics,
+}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Raises ConfigurationError where the configuration is wrong.
+
+    The database is asked when the application starts (ASGI lifespan), see `check_configuration`.
+    """
+    settings = settings or Settings()
+    configure_logging(settings.log_level)
+    context, collections = make_context(settings)
+    metrics = make_metrics()
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        routes=[*(resource(path, endpoint) for path, endpoint in ROUTES.items()), _static(context.pages)],
+        lifespan=_lifespan(context, collections),
+        exception_handlers={
+            ServiceError: problems.answer_service_error,
+            HTTPException: problems.answer_http_error,
+            Exception: problems.answer_unexpected,
+        },
+    )
+    app.state.context = context
+    app.state.metrics = metrics
+    for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json"):
+        add_compress_type(media_type)
+    app.user_middleware = [
+        Middleware(Observe, metrics=metrics),
+        Middleware(CompressMiddleware, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
+        Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"], expose_headers=EXPOSED),
+    ]
+    return app
+
+
+def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
+    """Read the configuration; nothing is connected yet."""
+    if settings.database_url is None:
+        raise ConfigurationError("DATABASE_URL is not set. Start the server with `opennrw up` or `opennrw serve`.")
+    service = read_service(settings.config_dir)
+    collections = read_collections(settings.collections_dir)
+    pages = Pages(service)
+    database = Database(reader_conninfo(settings, settings.database_url), settings.pool_size, settings.pool_timeout)
+    fingerprint = hashlib.blake2b(
+        repr((version("opennrw-geo"), service, collections, pages.version)).encode(), digest_size=12
+    ).hexdigest()
+    return Context(settings, service, Registry(collections), database, pages, fingerprint), collections
+
+
+def resource(path: str, endpoint: Endpoint) -> Route:
+    """A route that answers OPTIONS with what it allows, and tells the metrics its template."""
+
+    async def answer(request: Request) -> Response:
+        request.scope[ROUTE] = path
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": problems.ALLOWED_METHODS})
+        return await endpoint(request)
+
+    return Route(path, answer, methods=["GET", "HEAD", "OPTIONS"])
+
+
+def _static(pages: Pages) -> Mount:
+    for suffix in (".mjs", ".js"):
+        mimetypes.add_type("text/javascript", suffix)
+    return Mount("/static", Static(directory=Path(pages.static_dir)))
+
+
+def _lifespan(context: Context, collections: tuple[Collection, ...]) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await context.database.open()
+        await check_schema(context.database, collections)
+        await context.registry.refresh(context.database)
+        watcher = asyncio.create_task(context.registry.watch(context.database))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+            await context.database.close()
+
+    return lifespan
+
+
+async def check_configuration(settings: Settings) -> None:
+    """Everything that can be known at start, before a port is opened: YAML, tables, columns, SRIDs, indexes.
+
+    Raises ConfigurationError or Unavailable.
+    """
+    context, collections = make_context(settings)
+    await context.database.open()
+    try:
+        await check_schema(context.database, collections)
+    finally:
+        await context.database.close()

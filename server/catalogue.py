@@ -1,0 +1,232 @@
+"""collections/*.yaml and config/service.yaml as frozen objects, validated strictly.
+
+An unknown key, a wrong type or a double key is an error that names file and line.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from server.errors import ConfigurationError
+
+Language = Literal["de", "en"]
+LANGUAGES: tuple[Language, ...] = ("de", "en")
+GeometryType = Literal["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]
+PropertyType = Literal["string", "integer", "number", "date", "boolean"]
+
+IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
+STORAGE_SRID = 25832
+
+# Names that mean something else in a query string or a feature and so cannot be a property's
+RESERVED = frozenset({"f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "fid", "id", "geom", "oid"})
+
+
+class Strict(BaseModel):
+    """A part of a YAML file: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Text(Strict):
+    """A text that users read, in each language."""
+
+    de: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+    def in_(self, lang: str) -> str:
+        """The text in a language: 'de' or 'en'."""
+        return self.de if lang == "de" else self.en
+
+
+class Keywords(Strict):
+    """Keywords in each language."""
+
+    de: tuple[str, ...] = Field(strict=False)
+    en: tuple[str, ...] = Field(strict=False)
+
+    def in_(self, lang: str) -> tuple[str, ...]:
+        """The keywords in a language: 'de' or 'en'."""
+        return self.de if lang == "de" else self.en
+
+
+class Property(Strict):
+    """An attribute of a collection's features; `name` is the column and the JSON member."""
+
+    name: str = Field(pattern=IDENTIFIER)
+    type: PropertyType
+    title: Text
+    description: Text | None = None
+    example: str | int | float | None = None
+    queryable: bool = False
+    unit: str | None = None
+    codes: dict[str, Text] = Field(default_factory=dict)
+
+
+class Tiles(Strict):
+    """Zoom levels at which a collection has vector tiles, and the attributes that its tiles carry."""
+
+    minzoom: int = Field(ge=0, le=22)
+    maxzoom: int = Field(ge=0, le=22)
+    properties: tuple[str, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minzoom > self.maxzoom:
+            raise ValueError(f"minzoom {self.minzoom} is above maxzoom {self.maxzoom}")
+        return self
+
+
+class Collection(Strict):
+    """A published collection: one table of schema geobasis, geometry in EPSG:25832."""
+
+    id: str = Field(pattern=IDENTIFIER)
+    dataset: str = Field(pattern=IDENTIFIER)
+    title: Text
+    description: Text
+    keywords: Keywords
+    geometry: GeometryType
+    label: str | None = None
+    datetime: str | None = None
+    properties: tuple[Property, ...] = Field(strict=False)
+    tiles: Tiles
+
+    @property
+    def queryables(self) -> tuple[Property, ...]:
+        """Properties that can be filtered by; each has an index."""
+        return tuple(p for p in self.properties if p.queryable)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_properties(cls, data: Any) -> Any:
+        """YAML gives properties as a mapping in their order; each gets its key as its name."""
+        properties = data.get("properties") if isinstance(data, dict) else None
+        if isinstance(properties, dict):
+            named = tuple({"name": k, **v} if isinstance(v, dict) else v for k, v in properties.items())
+            return {**data, "properties": named}
+        return data
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        by_name = {p.name: p for p in self.properties}
+        named = {"label": self.label, "datetime": self.datetime, **{f"tiles.{n}": n for n in self.tiles.properties}}
+        for key, name in named.items():
+            if name is not None and name not in by_name:
+                raise ValueError(f"{key} names '{name}', which is not among the properties")
+        if reserved := RESERVED & by_name.keys():
+            raise ValueError(f"the property name '{min(reserved)}' is reserved; choose another column name")
+        if self.datetime and by_name[self.datetime].type != "date":
+            raise ValueError(f"datetime names '{self.datetime}', which is not of type date")
+        return self
+
+
+class Provider(Strict):
+    """Who runs this service."""
+
+    name: str
+    url: str | None = None
+    email: str | None = None
+
+
+class Licence(Strict):
+    """Licence of the data."""
+
+    title: str
+    url: str
+
+
+class Service(Strict):
+    """config/service.yaml: what the landing page says."""
+
+    title: Text
+    description: Text
+    keywords: Keywords
+    provider: Provider
+    attribution: Text
+    licence: Licence
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_service(config_dir: Path) -> Service:
+    """Read config/service.yaml. Raises ConfigurationError with file and line."""
+    return read_yaml(config_dir / "service.yaml", Service)
+
+
+def read_collections(collections_dir: Path) -> tuple[Collection, ...]:
+    """Read every collections/*.yaml, sorted by id. Raises ConfigurationError with file and line."""
+    paths = sorted(collections_dir.glob("*.yaml"))
+    if not paths:
+        raise ConfigurationError(
+            f"{collections_dir} holds no *.yaml file: a service needs at least one collection. "
+            "Set OPENNRW_COLLECTIONS_DIR to the folder that holds them."
+        )
+    collections = []
+    for path in paths:
+        collection = read_yaml(path, Collection)
+        if collection.id != path.stem:
+            raise ConfigurationError(
+                f"{path}: id is '{collection.id}', but a collection's file bears its id: rename one."
+            )
+        collections.append(collection)
+    return tuple(collections)
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """Read one YAML file into a model. Raises ConfigurationError that names file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_double_keys(node, path)
+        return model.model_validate(yaml.safe_load(text))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{path}, line {line}: {error.problem}.") from error
+    except ValidationError as error:
+        lines = [
+            f"{path}, line {_line_of(node, e['loc'])}: {'.'.join(str(part) for part in e['loc']) or 'file'}: {_reason(e)}"
+            for e in error.errors()
+        ]
+        raise ConfigurationError("\n".join(lines)) from error
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _refuse_double_keys(node: yaml.Node | None, path: Path) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigurationError(f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' stands twice.")
+            seen.add(key.value)
+            _refuse_double_keys(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _refuse_double_keys(child, path)
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Line of the innermost YAML node that an error's location reaches."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = node.value
+            found = [p for p in pairs if p[0].value == part] or (pairs[part : part + 1] if isinstance(part, int) else [])
+            if not found:
+                break
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

@@ -1,0 +1,156 @@
+"""The shared components of the API definition."""
+
+from typing import Any
+
+from server.catalogue import LANGUAGES, Language
+from server.crs import CRS84, OFFERED
+from server.limits import DEFAULT_LIMIT, MAX_LIMIT
+
+STRING = {"type": "string"}
+NUMBER = {"type": "integer", "minimum": 0}
+
+
+def components(lang: Language) -> dict[str, Any]:
+    """Parameters, headers, responses and schemas."""
+    return {
+        "parameters": {name: {"name": name, **value} for name, value in _parameters(lang).items()} | _tile_format(),
+        "headers": _headers(),
+        "responses": _responses(),
+        "schemas": _schemas(),
+    }
+
+
+def _query(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"in": "query", "description": description, "required": False, "schema": schema, "style": "form", "explode": False}
+
+
+def _path(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"in": "path", "description": description, "required": True, "schema": schema}
+
+
+def _parameters(lang: Language) -> dict[str, Any]:
+    crs = {"type": "string", "format": "uri", "enum": [c.uri for c in OFFERED], "default": CRS84.uri}
+    box = {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}}
+    return {
+        "f": _query("Format; wins over the Accept header", {"type": "string", "enum": ["json", "html"]}),
+        "lang": _query("Language; wins over Accept-Language", {"type": "string", "enum": list(LANGUAGES), "default": lang}),
+        "limit": _query(
+            f"Number of features on a page. More than {MAX_LIMIT} is {MAX_LIMIT}; the link `next` goes on.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        ),
+        "bbox": _query("Only features that intersect this box, in the axis order of bbox-crs", box),
+        "bbox-crs": _query("CRS of bbox", crs),
+        "crs": _query("CRS of the answer", crs),
+        "datetime": _query(
+            "Only features whose date lies in this instant or interval (RFC 3339): "
+            "`2026-07-01`, `2026-07-01T00:00:00Z`, `2026-01-01/..`, `../2026-12-31`",
+            STRING,
+        ),
+        "cursor": _query("Place of a page, taken from the links `next` and `prev`", STRING),
+        "featureId": _path("Id of the feature", STRING),
+        "tileMatrix": _path("Zoom level", {"type": "integer", "minimum": 0, "maximum": 24}),
+        "tileRow": _path("Row from the top", NUMBER),
+        "tileCol": _path("Column from the left", NUMBER),
+    }
+
+
+def _tile_format() -> dict[str, Any]:
+    return {"tileFormat": {"name": "f", **_query("Format of the tile", {"type": "string", "enum": ["mvt"]})}}
+
+
+def _headers() -> dict[str, Any]:
+    texts = {
+        "Content-Crs": "CRS of the coordinates, as `<URI>`",
+        "ETag": "Validator of this representation",
+        "Last-Modified": "When the data last changed",
+        "Link": "Links of the page, among them `next` and `prev`",
+    }
+    counts = {
+        "OGC-NumberMatched": "Number of features that match, where it is exact",
+        "OGC-NumberReturned": "Number of features in this answer",
+    }
+    return {name: {"description": text, "schema": STRING} for name, text in texts.items()} | {
+        name: {"description": text, "schema": NUMBER} for name, text in counts.items()
+    }
+
+
+def _responses() -> dict[str, Any]:
+    texts = {
+        "InvalidParameter": "A parameter is unknown or its value not valid",
+        "NotFound": "There is no such resource",
+        "NotAcceptable": "No representation fits the Accept header",
+        "Unavailable": "The database does not answer in time; see Retry-After",
+    }
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}}
+    found = {name: {"description": text, "content": problem} for name, text in texts.items()}
+    return {**found, "NotModified": {"description": "The client's copy is still good"}}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _schemas() -> dict[str, Any]:
+    link = {"$ref": "#/components/schemas/link"}
+    geometry = {"$ref": "#/components/schemas/geometryGeoJSON"}
+    collection = {"$ref": "#/components/schemas/collection"}
+    feature = {"$ref": "#/components/schemas/featureGeoJSON"}
+    extent = _object([], spatial=_object([], bbox=_array(_array({"type": "number"})), crs=STRING), temporal={"type": "object"})
+    return {
+        "html": STRING,
+        "binary": {"type": "string", "format": "binary"},
+        "object": {"type": "object"},
+        "link": _object(["href", "rel"], href=STRING, rel=STRING, type=STRING, title=STRING),
+        "landingPage": _object(["links"], title=STRING, description=STRING, attribution=STRING, links=_array(link)),
+        "confClasses": _object(["conformsTo"], conformsTo=_array(STRING)),
+        "collections": _object(["links", "collections"], links=_array(link), collections=_array(collection)),
+        "collection": _object(
+            ["id", "links"],
+            id=STRING,
+            title=STRING,
+            description=STRING,
+            keywords=_array(STRING),
+            attribution=STRING,
+            license=STRING,
+            links=_array(link),
+            extent=extent,
+            itemType=STRING,
+            itemCount=NUMBER,
+            crs=_array(STRING),
+            storageCrs=STRING,
+        ),
+        "featureCollectionGeoJSON": _object(
+            ["type", "features"],
+            type={"type": "string", "enum": ["FeatureCollection"]},
+            features=_array(feature),
+            links=_array(link),
+            timeStamp={"type": "string", "format": "date-time"},
+            numberMatched=NUMBER,
+            numberReturned=NUMBER,
+        ),
+        "featureGeoJSON": _object(
+            ["type", "geometry", "properties"],
+            type={"type": "string", "enum": ["Feature"]},
+            id=STRING,
+            geometry=geometry,
+            properties={"type": "object", "nullable": True},
+            links=_array(link),
+        ),
+        "geometryGeoJSON": _object(["type"], type=STRING, coordinates={"type": "array", "items": {}}),
+        "problem": _object(
+            ["type", "title", "status"],
+            type=STRING,
+            title=STRING,
+            status={"type": "integer"},
+            detail=STRING,
+            instance=STRING,
+            parameter=STRING,
+            value=STRING,
+            rule=STRING,
+            remedy=STRING,
+        ),
+    }

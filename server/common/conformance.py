@@ -1,0 +1,19 @@
+"""The conformance classes that the service meets."""
+
+SPEC = "http://www.opengis.net/spec"
+
+CONFORMANCE: tuple[str, ...] = (
+    *(f"{SPEC}/ogcapi-common-1/1.0/conf/{name}" for name in ("core", "landing-page", "html", "json", "oas30")),
+    *(f"{SPEC}/ogcapi-common-2/1.0/conf/{name}" for name in ("collections", "html", "json")),
+    # The approved Part 3 of Common and Part 5 of Features are one text; clients look for either.
+    *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
+    *(f"{SPEC}/ogcapi-features-1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson")),
+    f"{SPEC}/ogcapi-features-2/1.0/conf/crs",
+    *(f"{SPEC}/ogcapi-features-3/1.0/conf/{name}" for name in ("queryables", "queryables-query-parameters")),
+    *(f"{SPEC}/ogcapi-features-5/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
+    *(
+        f"{SPEC}/ogcapi-tiles-1/1.0/conf/{name}"
+        for name in ("core", "tileset", "tilesets-list", "geodata-tilesets", "mvt", "oas30")
+    ),
+    *(f"{SPEC}/tms/2.0/conf/{name}" for name in ("tilematrixset", "tilematrixsetlimits", "tilesetmetadata")),
+)

@@ -1,0 +1,121 @@
+"""The metadata documents: landing page, collections, collection."""
+
+from typing import Any
+
+from server.catalogue import Collection
+from server.common.conformance import CONFORMANCE
+from server.crs import CRS84, ETRS89_UTM32, OFFERED
+from server.exchange import Exchange
+from server.links import OGC_REL, Link, link
+from server.negotiation import GEOJSON, HTML, JSON, OPENAPI, SCHEMA_JSON
+from server.state import State
+
+# The state of North Rhine-Westphalia: the extent of a collection that holds nothing yet (west, south, east, north)
+NRW = [5.86, 50.32, 9.47, 52.54]
+
+
+def landing_page(exchange: Exchange) -> dict[str, Any]:
+    """/ (Features Part 1, /req/core/root-success)."""
+    service, lang = exchange.context.service, exchange.lang
+    german = lang == "de"
+    return {
+        "title": service.title.in_(lang),
+        "description": service.description.in_(lang),
+        "attribution": service.attribution.in_(lang),
+        "links": [
+            *exchange.links_self(),
+            link("service-desc", exchange.href("api"), OPENAPI, "OpenAPI 3.0"),
+            link("service-doc", exchange.href("api.html"), HTML, "API-Referenz" if german else "API reference"),
+            link("conformance", exchange.href("conformance"), JSON, "Konformität" if german else "Conformance"),
+            link("data", exchange.href("collections"), JSON, "Datensätze" if german else "Collections"),
+            link("related", exchange.href("map"), HTML, "Karte" if german else "Map"),
+            link(f"{OGC_REL}tiling-schemes", exchange.href("tileMatrixSets"), JSON, "Tile matrix sets"),
+            _licence(exchange),
+        ],
+    }
+
+
+def conformance_document() -> dict[str, Any]:
+    """/conformance."""
+    return {"conformsTo": list(CONFORMANCE)}
+
+
+def collections_document(exchange: Exchange) -> dict[str, Any]:
+    """/collections; every collection whole, because GDAL reads no other document."""
+    registry = exchange.context.registry
+    return {
+        "links": [*exchange.links_self(), _licence(exchange)],
+        "crs": [crs.uri for crs in OFFERED],
+        "numberMatched": len(registry.collections),
+        "numberReturned": len(registry.collections),
+        "collections": [
+            collection_document(exchange, c, registry.states[c.id], _self_links(exchange, c))
+            for c in registry.collections.values()
+        ],
+    }
+
+
+def collection_document(
+    exchange: Exchange, collection: Collection, state: State, self_links: list[Link] | None = None
+) -> dict[str, Any]:
+    """/collections/{collectionId}."""
+    lang = exchange.lang
+    return {
+        "id": collection.id,
+        "title": collection.title.in_(lang),
+        "description": collection.description.in_(lang),
+        "keywords": list(collection.keywords.in_(lang)),
+        "attribution": exchange.context.service.attribution.in_(lang),
+        "license": exchange.context.service.licence.url,
+        "extent": extent(state),
+        "itemType": "feature",
+        "itemCount": state.features,
+        "crs": [crs.uri for crs in OFFERED],
+        "storageCrs": ETRS89_UTM32.uri,
+        "links": [*(self_links or _self_links(exchange, collection)), *_resource_links(exchange, collection)],
+    }
+
+
+def extent(state: State) -> dict[str, Any]:
+    """Spatial and temporal extent of what is live."""
+    box = state.bbox_crs84
+    found: dict[str, Any] = {"spatial": {"bbox": [list(box) if box else NRW], "crs": CRS84.uri}}
+    if state.first_date and state.last_date:
+        found["temporal"] = {
+            "interval": [[f"{state.first_date}T00:00:00Z", f"{state.last_date}T23:59:59Z"]],
+            "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian",
+        }
+    return found
+
+
+def _self_links(exchange: Exchange, collection: Collection) -> list[Link]:
+    """Links to the collection itself: the same in the list and on its own page."""
+    href = exchange.href("collections", collection.id)
+    title = collection.title.in_(exchange.lang)
+    chosen = exchange.format
+    return [
+        link("self" if chosen == "json" else "alternate", f"{href}{'&' if '?' in href else '?'}f=json", JSON, title),
+        link("self" if chosen == "html" else "alternate", f"{href}{'&' if '?' in href else '?'}f=html", HTML, title),
+    ]
+
+
+def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
+    german = exchange.lang == "de"
+    at = ("collections", collection.id)
+    items = "Objekte" if german else "Features"
+    return [
+        link("items", exchange.href(*at, "items"), GEOJSON, items),
+        link("items", exchange.href(*at, "items", f="html"), HTML, items),
+        link(f"{OGC_REL}queryables", exchange.href(*at, "queryables"), SCHEMA_JSON, "Queryables"),
+        link(f"{OGC_REL}schema", exchange.href(*at, "schema"), SCHEMA_JSON, "Schema"),
+        link("describedby", exchange.href(*at, "schema", f="feature"), SCHEMA_JSON, "GeoJSON-Schema"),
+        link(f"{OGC_REL}tilesets-vector", exchange.href(*at, "tiles"), JSON, "Vektorkacheln" if german else "Vector tiles"),
+        link("provenance", exchange.href(*at, "provenance"), JSON, "Herkunft" if german else "Provenance"),
+        link("provenance", exchange.href(*at, "provenance", f="html"), HTML, "Herkunft" if german else "Provenance"),
+        _licence(exchange),
+    ]
+
+
+def _licence(exchange: Exchange) -> Link:
+    licence = exchange.context.service.licence
+    return link("license", licence.url, HTML, licence.title)

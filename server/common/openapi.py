@@ -1,0 +1,160 @@
+"""The API definition: OpenAPI 3.0, complete, small, without a reference to anywhere else."""
+
+from typing import Any
+
+from server.catalogue import Collection, Language, Property
+from server.common.components import components
+from server.exchange import Exchange
+from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
+
+VERSION = "1.0.0"
+TAGS = {
+    "service": {"de": "Dienst", "en": "Service"},
+    "data": {"de": "Daten", "en": "Data"},
+    "tiles": {"de": "Kacheln", "en": "Tiles"},
+    "provenance": {"de": "Herkunft", "en": "Provenance"},
+}
+
+
+def api_definition(exchange: Exchange) -> dict[str, Any]:
+    """/api. Paths are written out per collection, because QGIS and GDAL look there for the filters."""
+    service, lang = exchange.context.service, exchange.lang
+    contact = {"name": service.provider.name, "url": service.provider.url, "email": service.provider.email}
+    collections = exchange.context.registry.collections.values()
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": service.title.in_(lang),
+            "description": service.description.in_(lang),
+            "version": VERSION,
+            "contact": {key: value for key, value in contact.items() if value},
+            "license": {"name": service.licence.title, "url": service.licence.url},
+        },
+        "servers": [{"url": exchange.base}],
+        "tags": [{"name": name, "description": texts[lang]} for name, texts in TAGS.items()],
+        "paths": {**_service_paths(), **{k: v for c in collections for k, v in _collection_paths(c, lang).items()}},
+        "components": components(lang),
+    }
+
+
+def operation(
+    operation_id: str, tag: str, summary: str, content: dict[str, str], parameters: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """A GET operation; `content` maps media types to names of component schemas."""
+    ok = {
+        "description": summary,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("ETag", "Last-Modified")},
+        "content": {media: {"schema": ref("schemas", name)} for media, name in content.items()},
+    }
+    errors = {"304": "NotModified", "400": "InvalidParameter", "404": "NotFound", "406": "NotAcceptable", "503": "Unavailable"}
+    return {
+        "get": {
+            "operationId": operation_id,
+            "tags": [tag],
+            "summary": summary,
+            "parameters": [ref("parameters", "f"), ref("parameters", "lang"), *(parameters or [])],
+            "responses": {"200": ok, **{code: ref("responses", name) for code, name in errors.items()}},
+        }
+    }
+
+
+def ref(kind: str, name: str) -> dict[str, str]:
+    """Reference to a shared component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _service_paths() -> dict[str, Any]:
+    return {
+        "/": operation("getLandingPage", "service", "Landing page", {JSON: "landingPage", HTML: "html"}),
+        "/conformance": operation(
+            "getConformanceDeclaration", "service", "Conformance classes", {JSON: "confClasses", HTML: "html"}
+        ),
+        "/api": operation("getApi", "service", "API definition", {OPENAPI: "object", HTML: "html"}),
+        "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", HTML: "html"}),
+        "/tileMatrixSets": operation(
+            "getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object"}
+        ),
+        "/tileMatrixSets/WebMercatorQuad": operation(
+            "getTileMatrixSet", "tiles", "Tile matrix set WebMercatorQuad", {JSON: "object"}
+        ),
+    }
+
+
+def _collection_paths(collection: Collection, lang: Language) -> dict[str, Any]:
+    base = f"/collections/{collection.id}"
+    title = collection.title.in_(lang)
+    name = collection.id
+    schema = {SCHEMA_JSON: "object", HTML: "html"}
+    tiles = f"{base}/tiles"
+    return {
+        base: operation(f"{name}.getCollection", "data", title, {JSON: "collection", HTML: "html"}),
+        f"{base}/items": _items(collection, lang),
+        f"{base}/items/{{featureId}}": _item(collection, lang),
+        f"{base}/queryables": operation(f"{name}.getQueryables", "data", f"{title}: queryables", schema),
+        f"{base}/schema": operation(f"{name}.getSchema", "data", f"{title}: schema", schema),
+        f"{base}/provenance": operation(
+            f"{name}.getProvenance", "provenance", f"{title}: provenance", {JSON: "object", HTML: "html"}
+        ),
+        tiles: operation(
+            f"{name}.collection.vector.getTileSetsList", "tiles", f"{title}: tilesets", {JSON: "object", HTML: "html"}
+        ),
+        f"{tiles}/WebMercatorQuad": operation(
+            f"{name}.collection.vector.getTileSet", "tiles", f"{title}: tileset", {JSON: "object", HTML: "html"}
+        ),
+        f"{tiles}/WebMercatorQuad/tilejson": operation(
+            f"{name}.collection.vector.getTileJson", "tiles", f"{title}: TileJSON", {JSON: "object"}
+        ),
+        f"{tiles}/WebMercatorQuad/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile(collection, title),
+    }
+
+
+def _items(collection: Collection, lang: Language) -> dict[str, Any]:
+    shared = [ref("parameters", name) for name in ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor")]
+    filters = [_filter(prop, lang) for prop in collection.queryables]
+    found = operation(
+        f"{collection.id}.getFeatures",
+        "data",
+        collection.title.in_(lang),
+        {GEOJSON: "featureCollectionGeoJSON", HTML: "html"},
+        [*shared, *filters],
+    )
+    names = ("Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned")
+    headers = found["get"]["responses"]["200"]["headers"]
+    headers.update({name: ref("headers", name) for name in names})
+    return found
+
+
+def _item(collection: Collection, lang: Language) -> dict[str, Any]:
+    found = operation(
+        f"{collection.id}.getFeature",
+        "data",
+        collection.title.in_(lang),
+        {GEOJSON: "featureGeoJSON", HTML: "html"},
+        [ref("parameters", "featureId"), ref("parameters", "crs")],
+    )
+    found["get"]["responses"]["200"]["headers"]["Content-Crs"] = ref("headers", "Content-Crs")
+    return found
+
+
+def _tile(collection: Collection, title: str) -> dict[str, Any]:
+    parameters = [ref("parameters", name) for name in ("tileMatrix", "tileRow", "tileCol")]
+    found = operation(
+        f"{collection.id}.collection.vector.getTile", "tiles", f"{title}: tile", {MVT: "binary"}, parameters
+    )
+    found["get"]["parameters"] = [ref("parameters", "tileFormat"), *parameters]
+    found["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
+    return found
+
+
+def _filter(prop: Property, lang: Language) -> dict[str, Any]:
+    """A queryable as a parameter: the form in which QGIS and GDAL push `property = value` down."""
+    schema = {"type": "string", "format": "date"} if prop.type == "date" else {"type": prop.type}
+    return {
+        "name": prop.name,
+        "in": "query",
+        "description": prop.title.in_(lang),
+        "required": False,
+        "schema": schema,
+        "style": "form",
+        "explode": False,
+    }

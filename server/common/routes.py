@@ -1,0 +1,115 @@
+"""Landing page, conformance, API definition, collections, schemas, and the pages that are only HTML."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.common.documents import collection_document, collections_document, conformance_document, landing_page
+from server.common.openapi import api_definition
+from server.common.schemas import collection_schema, feature_schema, queryables_schema
+from server.exchange import Exchange, open_exchange, respond_document, to_page_state, validators
+from server.negotiation import HTML, OPENAPI, SCHEMA_JSON
+
+API_FORMATS = {"json": OPENAPI, "html": HTML}
+SCHEMA_FORMATS = {"json": SCHEMA_JSON, "html": HTML}
+
+
+async def get_landing_page(request: Request) -> Response:
+    """/"""
+    exchange = open_exchange(request)
+    return respond_document(exchange, landing_page(exchange), "landing.html")
+
+
+async def get_conformance(request: Request) -> Response:
+    """/conformance"""
+    return respond_document(open_exchange(request), conformance_document(), "conformance.html")
+
+
+async def get_api(request: Request) -> Response:
+    """/api"""
+    exchange = open_exchange(request, API_FORMATS)
+    return respond_document(exchange, api_definition(exchange), "api.html")
+
+
+async def get_api_reference(request: Request) -> Response:
+    """/api.html, the link that people follow: always the HTML reference."""
+    exchange = open_exchange(request, {"html": HTML})
+    return respond_document(exchange, api_definition(exchange), "api.html")
+
+
+async def get_collections(request: Request) -> Response:
+    """/collections"""
+    exchange = open_exchange(request)
+    return respond_document(exchange, collections_document(exchange), "collections.html")
+
+
+async def get_collection(request: Request) -> Response:
+    """/collections/{collectionId}"""
+    exchange = open_exchange(request)
+    collection = exchange.collection()
+    state = exchange.state(collection)
+    return respond_document(
+        exchange,
+        collection_document(exchange, collection, state),
+        "collection.html",
+        marks=validators(exchange, (state.version, state.delivery), state.published),
+        collection=collection,
+        state=to_page_state(state),
+    )
+
+
+async def get_queryables(request: Request) -> Response:
+    """/collections/{collectionId}/queryables"""
+    exchange = open_exchange(request, SCHEMA_FORMATS)
+    collection = exchange.collection()
+    document = queryables_schema(collection, exchange.lang, _schema_uri(exchange, "queryables"))
+    return respond_document(exchange, document, "queryables.html", collection=collection)
+
+
+async def get_schema(request: Request) -> Response:
+    """/collections/{collectionId}/schema; f=feature is the schema of a GeoJSON feature, which GDAL reads."""
+    exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON})
+    collection = exchange.collection()
+    build = feature_schema if exchange.format == "feature" else collection_schema
+    document = build(collection, exchange.lang, _schema_uri(exchange, "schema"))
+    return respond_document(exchange, document, "queryables.html", collection=collection)
+
+
+def _schema_uri(exchange: Exchange, name: str) -> str:
+    return f"{exchange.base}/collections/{exchange.collection().id}/{name}"
+
+
+async def get_map(request: Request) -> Response:
+    """/map"""
+    return _page(request, "map.html")
+
+
+async def get_accessibility(request: Request) -> Response:
+    """/accessibility"""
+    return _page(request, "accessibility.html")
+
+
+async def get_privacy(request: Request) -> Response:
+    """/privacy"""
+    return _page(request, "privacy.html")
+
+
+def _page(request: Request, template: str) -> Response:
+    return respond_document(open_exchange(request, {"html": HTML}), {}, template)
+
+
+async def get_health(_request: Request) -> Response:
+    """/healthz: the process answers."""
+    return _status(200, {"status": "ok"})
+
+
+async def get_readiness(request: Request) -> Response:
+    """/readyz: the database answers, too, and the server knows what is live."""
+    await request.app.state.context.database.fetch(b"select 1")
+    return _status(200, {"status": "ready"})
+
+
+def _status(status: int, document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document), status, {"Content-Type": "application/json", "Cache-Control": "no-store"})

@@ -1,0 +1,89 @@
+"""JSON Schemas of a collection: the schema of Part 5, its queryables, and the GeoJSON feature that GDAL reads."""
+
+from typing import Any
+
+from server.catalogue import Collection, Language, Property
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+DELIVERY = {
+    "de": ("Lieferung", "Nummer der Lieferung, aus der das Objekt stammt; siehe Herkunft der Sammlung"),
+    "en": ("Delivery", "Number of the delivery that the feature came with; see the collection's provenance"),
+}
+
+
+def collection_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
+    """/collections/{collectionId}/schema (Common Part 3, Features Part 5)."""
+    members = {"id": {"type": "string", "title": "Id", "x-ogc-role": "id", "x-ogc-propertySeq": 1, "readOnly": True}}
+    for number, prop in enumerate(collection.properties, start=2):
+        members[prop.name] = {**property_schema(prop, lang), **_role(collection, prop), "x-ogc-propertySeq": number}
+    members["delivery"] = {**delivery_schema(lang), "x-ogc-propertySeq": len(members) + 1}
+    members["geom"] = {"title": "Geometrie" if lang == "de" else "Geometry", **_geometry(collection)}
+    return _object(collection, lang, uri, members)
+
+
+def queryables_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
+    """/collections/{collectionId}/queryables (Features Part 3, /req/queryables/get-queryables-response).
+
+    QGIS knows a geometry by `$ref` only, the standard by `format`: both are given.
+    """
+    geometry = {"$ref": f"https://geojson.org/schema/{collection.geometry}.json", **_geometry(collection)}
+    members = {prop.name: property_schema(prop, lang) for prop in collection.queryables}
+    return _object(collection, lang, uri, {**members, "geom": geometry})
+
+
+def feature_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
+    """The schema of the collection's GeoJSON features."""
+    members = {prop.name: property_schema(prop, lang) for prop in collection.properties}
+    members["delivery"] = delivery_schema(lang)
+    return _object(
+        collection,
+        lang,
+        uri,
+        {
+            "type": {"type": "string", "const": "Feature"},
+            "id": {"type": "string"},
+            "geometry": {"$ref": f"https://geojson.org/schema/{collection.geometry}.json"},
+            "properties": {"type": "object", "properties": members},
+        },
+    )
+
+
+def property_schema(prop: Property, lang: Language) -> dict[str, Any]:
+    """Schema of one attribute: type, texts, unit, codes."""
+    schema: dict[str, Any] = {"type": "string", "format": "date"} if prop.type == "date" else {"type": prop.type}
+    schema["title"] = prop.title.in_(lang)
+    if prop.description:
+        schema["description"] = prop.description.in_(lang)
+    if prop.unit:
+        schema["x-ogc-unit"] = prop.unit
+    if prop.example is not None:
+        schema["examples"] = [prop.example]
+    if prop.codes:
+        schema["oneOf"] = [{"const": code, "title": text.in_(lang)} for code, text in prop.codes.items()]
+    return schema
+
+
+def delivery_schema(lang: Language) -> dict[str, Any]:
+    """Schema of the attribute that names the delivery of each feature."""
+    title, description = DELIVERY[lang]
+    return {"type": "integer", "title": title, "description": description}
+
+
+def _geometry(collection: Collection) -> dict[str, Any]:
+    return {"format": f"geometry-{collection.geometry.lower()}", "x-ogc-role": "primary-geometry"}
+
+
+def _role(collection: Collection, prop: Property) -> dict[str, str]:
+    return {"x-ogc-role": "primary-instant"} if prop.name == collection.datetime else {}
+
+
+def _object(collection: Collection, lang: Language, uri: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "$schema": DRAFT,
+        "$id": uri,
+        "type": "object",
+        "title": collection.title.in_(lang),
+        "description": collection.description.in_(lang),
+        "properties": properties,
+        "additionalProperties": False,
+    }

@@ -1,0 +1,17 @@
+"""Boxes as the texts that PostGIS reads."""
+
+import struct
+
+from server.crs import Box
+
+
+def to_ewkb(box: Box, srid: int) -> str:
+    """A box as hexadecimal EWKB polygon, which PostgreSQL reads once, when the parameter is bound."""
+    west, south, east, north = box
+    ring = (west, south, west, north, east, north, east, south, west, south)
+    return struct.pack("<BIIII10d", 1, 0x20000003, srid, 1, 5, *ring).hex()
+
+
+def to_box2d(box: Box) -> str:
+    """A box as text of PostGIS' type box2d."""
+    return f"BOX({box.xmin!r} {box.ymin!r},{box.xmax!r} {box.ymax!r})"

@@ -1,0 +1,228 @@
+"""One request and what its answer depends on: parameters, representation, language, validators."""
+
+import hashlib
+import re
+from collections.abc import Collection as Names
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.catalogue import Collection, Language, Service
+from server.database import Database
+from server.errors import InvalidHost, shorten
+from server.links import Link, link, to_href
+from server.negotiation import HTML, JSON, choose_format, choose_language
+from server.parameters import parse_query
+from server.settings import Settings
+from server.state import Registry, State
+from server.ui.pages import Pages
+
+HOST = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$")
+JSON_HTML = {"json": JSON, "html": HTML}
+METADATA_CACHE = "public, max-age=60"
+COMMON_PARAMETERS = ("f", "lang")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What lives as long as the worker process. `fingerprint` changes with the software and the configuration."""
+
+    settings: Settings
+    service: Service
+    registry: Registry
+    database: Database
+    pages: Pages
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request, parsed. `base` is the service's absolute URL without a slash at its end."""
+
+    request: Request
+    context: Context
+    base: str
+    parameters: dict[str, str]
+    formats: Mapping[str, str]
+    format: str
+    lang: Language
+
+    @property
+    def path(self) -> str:
+        """Path of the request below the base URL."""
+        return self.request.scope["path"]
+
+    def href(self, *segments: str, **query: Any) -> str:
+        """URL of another resource; keeps `lang` where the request has it."""
+        return to_href(self.base, *segments, query={**query, "lang": self.parameters.get("lang")})
+
+    def href_self(self, **changes: Any) -> str:
+        """URL of this request with some parameters changed; None removes one."""
+        segments = self.path.strip("/").split("/") if self.path != "/" else []
+        return to_href(self.base, *segments, query={**self.parameters, **changes})
+
+    def links_self(self) -> list[Link]:
+        """Links to this representation and its alternates."""
+        return [
+            link("self" if name == self.format else "alternate", self.href_self(f=name), media_type, name.upper())
+            for name, media_type in self.formats.items()
+        ]
+
+    def collection(self) -> Collection:
+        """The collection that the path names. Raises NotFound."""
+        return self.context.registry.collection(self.request.path_params["collectionId"])
+
+    def state(self, collection: Collection) -> State:
+        """What is live of a collection."""
+        return self.context.registry.states[collection.id]
+
+
+def open_exchange(
+    request: Request, formats: Mapping[str, str] = JSON_HTML, allowed: Names[str] = (), *, check_host: bool = True
+) -> Exchange:
+    """Parse a request. Raises ClientErrors: unknown or wrong parameters, no fitting representation, a bad Host."""
+    context: Context = request.app.state.context
+    parameters = parse_query(request.scope["query_string"], {*allowed, *COMMON_PARAMETERS})
+    return Exchange(
+        request=request,
+        context=context,
+        base=_base_url(request, context.settings) if check_host else "",
+        parameters=parameters,
+        formats=formats,
+        format=choose_format(formats, parameters.get("f"), request.headers.get("accept")),
+        lang=choose_language(parameters.get("lang"), request.headers.get("accept-language")),
+    )
+
+
+def _base_url(request: Request, settings: Settings) -> str:
+    if settings.base_url:
+        return settings.base_url.rstrip("/")
+    host = request.headers.get("host", "")
+    if not HOST.match(host):
+        raise InvalidHost(f"The Host header '{shorten(host)}' is no host name with an optional port. Correct it.")
+    return f"http://{host}"
+
+
+@dataclass(frozen=True)
+class Validators:
+    """ETag and time of the last change of a representation."""
+
+    etag: str
+    modified: datetime | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response headers that carry them."""
+        headers = {"ETag": self.etag}
+        if self.modified:
+            headers["Last-Modified"] = format_datetime(self.modified.astimezone(UTC), usegmt=True)
+        return headers
+
+    def unchanged(self, request: Request) -> bool:
+        """Whether the client's copy is still good (RFC 9110, 13.2.2: If-None-Match wins)."""
+        if (tags := request.headers.get("if-none-match")) is not None:
+            known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+            return "*" in known or self.etag.removeprefix("W/") in known
+        since = request.headers.get("if-modified-since")
+        if since is None or self.modified is None:
+            return False
+        try:
+            moment = parsedate_to_datetime(since)
+        except ValueError:
+            return False
+        return moment.tzinfo is not None and self.modified.replace(microsecond=0) <= moment
+
+
+def validators(exchange: Exchange, version: object, modified: datetime | None) -> Validators:
+    """Validators of a representation: they differ by version, software, URL, format and language.
+
+    Weak, because `timeStamp` and the content coding vary between equal answers.
+    """
+    parts = (
+        exchange.context.fingerprint,
+        str(version),
+        exchange.base,
+        exchange.path,
+        repr(sorted(exchange.parameters.items())),
+        exchange.format,
+        exchange.lang,
+    )
+    digest = hashlib.blake2b("\n".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+    return Validators(f'W/"{digest}"', modified)
+
+
+def respond(
+    exchange: Exchange, content: bytes, media_type: str, marks: Validators | None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer with what every representation carries."""
+    text = media_type.startswith("text/")
+    return Response(
+        content,
+        headers={
+            "Content-Type": f"{media_type}; charset=utf-8" if text else media_type,
+            "Content-Language": exchange.lang,
+            "Cache-Control": METADATA_CACHE,
+            "Vary": "Accept, Accept-Language",
+            **(marks.headers if marks else {}),
+            **(headers or {}),
+        },
+    )
+
+
+def respond_unchanged(marks: Validators, headers: Mapping[str, str] | None = None) -> Response:
+    """304."""
+    basic = {"Cache-Control": METADATA_CACHE, "Vary": "Accept, Accept-Language"}
+    return Response(status_code=304, headers={**basic, **marks.headers, **(headers or {})})
+
+
+def respond_document(
+    exchange: Exchange,
+    document: dict[str, Any],
+    template: str,
+    *,
+    marks: Validators | None = None,
+    media_type: str | None = None,
+    **page: Any,
+) -> Response:
+    """A metadata document as JSON or, by its template, as HTML."""
+    marks = marks or validators(exchange, exchange.context.registry.version, None)
+    if marks.unchanged(exchange.request):
+        return respond_unchanged(marks)
+    if exchange.format == "html":
+        content = render(exchange, template, document=document, **page)
+        return respond(exchange, content, HTML, marks)
+    return respond(exchange, orjson.dumps(document), media_type or exchange.formats[exchange.format], marks)
+
+
+def render(exchange: Exchange, template: str, **page: Any) -> bytes:
+    """An HTML page with what every template gets."""
+    registry = exchange.context.registry
+    return exchange.context.pages.render(
+        template,
+        exchange.lang,
+        base=exchange.base,
+        path=exchange.path,
+        query={k: v for k, v in exchange.parameters.items() if k not in COMMON_PARAMETERS},
+        lang_given="lang" in exchange.parameters,
+        collections=list(registry.collections.values()),
+        states={name: to_page_state(state) for name, state in registry.states.items() if state.version},
+        **page,
+    )
+
+
+def to_page_state(state: State) -> dict[str, Any]:
+    """A state as the templates have it: features, published, bbox in CRS84, dates, delivery."""
+    box = state.bbox_crs84
+    return {
+        "features": state.features,
+        "published": state.published if state.version else None,
+        "bbox": list(box) if box else None,
+        "dates": [state.first_date, state.last_date] if state.first_date else None,
+        "delivery": state.delivery,
+    }

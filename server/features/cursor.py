@@ -1,0 +1,43 @@
+"""The place of a page: a key to go on from, bound to the query that it belongs to."""
+
+import base64
+import binascii
+import hashlib
+import struct
+from dataclasses import dataclass
+
+from server.errors import InvalidParameter
+
+LAYOUT = struct.Struct(">?q8s")
+REMEDY = "Take the links next and prev as they are, or leave the parameter out to begin anew"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Go on after the key `fid`, or before it where `backward`."""
+
+    fid: int
+    backward: bool = False
+
+
+def to_token(cursor: Cursor, query: str) -> str:
+    """Opaque text for a link; `query` identifies collection, filters, boxes and CRSs."""
+    packed = LAYOUT.pack(cursor.backward, cursor.fid, _checksum(cursor, query))
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def parse_cursor(token: str, query: str) -> Cursor:
+    """The cursor of a token. Raises InvalidParameter where it was altered or belongs to another query."""
+    try:
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        backward, fid, checksum = LAYOUT.unpack(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (UnicodeEncodeError, binascii.Error, struct.error):
+        raise InvalidParameter("cursor", token, "it is no cursor of this service", REMEDY) from None
+    cursor = Cursor(fid, backward)
+    if checksum != _checksum(cursor, query):
+        raise InvalidParameter("cursor", token, "it was altered or belongs to another query", REMEDY)
+    return cursor
+
+
+def _checksum(cursor: Cursor, query: str) -> bytes:
+    return hashlib.blake2b(f"{cursor.fid} {cursor.backward} {query}".encode(), digest_size=8).digest()

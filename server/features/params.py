@@ -1,0 +1,187 @@
+"""Query string -> ItemsQuery. Every rule of a parameter is here, and its message."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from server.catalogue import Collection, Property
+from server.crs import Box, Crs, parse_crs
+from server.errors import InvalidParameter
+from server.features.cursor import Cursor, parse_cursor
+from server.limits import DEFAULT_LIMIT, MAX_LIMIT
+
+OWN_PARAMETERS = ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor")
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+DATE_EXAMPLES = "Examples: 2026-07-01, 2026-07-01T00:00:00Z, 2026-01-01/2026-07-01, 2026-01-01/.., ../2026-07-01"
+
+Value = str | int | float | bool | date
+
+
+@dataclass(frozen=True)
+class ItemsQuery:
+    """What a request for items asks for.
+
+    boxes: in x, y order of bbox_crs; two where the box crosses the antimeridian; none = no spatial restriction.
+    since, until: dates, both included; None = open.
+    """
+
+    collection: Collection
+    limit: int
+    crs: Crs
+    bbox_crs: Crs
+    boxes: tuple[Box, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    filters: tuple[tuple[str, Value], ...] = ()
+    cursor: Cursor | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a cursor is bound to: all that decides which features match and in which order."""
+        return repr((self.collection.id, self.bbox_crs.srid, self.boxes, self.since, self.until, self.filters))
+
+    @property
+    def unfiltered(self) -> bool:
+        """Whether every feature of the collection matches."""
+        return not (self.boxes or self.since or self.until or self.filters)
+
+
+def allowed_parameters(collection: Collection) -> tuple[str, ...]:
+    """Parameters of a collection's items besides f and lang."""
+    return (*OWN_PARAMETERS, *(p.name for p in collection.queryables))
+
+
+def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> ItemsQuery:
+    """The query of a request. Raises InvalidParameter."""
+    crs = parse_crs("crs", parameters.get("crs"))
+    bbox_crs = parse_crs("bbox-crs", parameters.get("bbox-crs"))
+    since, until = parse_datetime(parameters.get("datetime"))
+    query = ItemsQuery(
+        collection=collection,
+        limit=parse_limit(parameters.get("limit")),
+        crs=crs,
+        bbox_crs=bbox_crs,
+        boxes=parse_bbox(parameters.get("bbox"), bbox_crs),
+        since=since if collection.datetime else None,
+        until=until if collection.datetime else None,
+        filters=tuple((p.name, parse_value(p, parameters[p.name])) for p in collection.queryables if p.name in parameters),
+    )
+    if "cursor" not in parameters:
+        return query
+    return ItemsQuery(**{**query.__dict__, "cursor": parse_cursor(parameters["cursor"], query.identity)})
+
+
+def parse_limit(text: str | None) -> int:
+    """Page size; above the maximum it is the maximum (/req/core/fc-limit-response-1)."""
+    if text is None:
+        return DEFAULT_LIMIT
+    if not re.fullmatch(r"\d{1,30}", text, re.ASCII) or int(text) < 1:
+        raise InvalidParameter("limit", text, "it is no whole number from 1 on", f"Use 1 to {MAX_LIMIT}")
+    return min(int(text), MAX_LIMIT)
+
+
+def parse_bbox(text: str | None, crs: Crs) -> tuple[Box, ...]:
+    """Boxes in x, y order; heights of a box with six numbers match every feature, as the data have none.
+
+    A box whose west is east of its east crosses the antimeridian and becomes two (degrees only).
+    """
+    if text is None:
+        return ()
+    parts = text.split(",") if len(text) <= 500 else []
+    if len(parts) not in {4, 6}:
+        raise _bad_bbox(text, "it has not 4 or 6 numbers separated by commas", crs)
+    if not all(NUMBER.fullmatch(part) and math.isfinite(float(part)) for part in parts):
+        raise _bad_bbox(text, "each part must be a finite decimal number", crs)
+    numbers = [float(part) for part in parts]
+    half = len(numbers) // 2
+    (x0, y0), (x1, y1) = numbers[:2], numbers[half : half + 2]
+    box = Box(y0, x0, y1, x1) if crs.northing_first else Box(x0, y0, x1, y1)
+    if half == 3 and numbers[2] > numbers[5]:
+        raise _bad_bbox(text, "the lower height is above the upper one", crs)
+    if box.ymin > box.ymax:
+        raise _bad_bbox(text, "its southern side lies north of its northern one", crs)
+    if crs.geographic:
+        return _degrees(text, box, crs)
+    if box.xmin > box.xmax:
+        raise _bad_bbox(text, "its western side lies east of its eastern one", crs)
+    return (box,)
+
+
+def _degrees(text: str, box: Box, crs: Crs) -> tuple[Box, ...]:
+    if max(abs(box.ymin), abs(box.ymax)) > 90 or max(abs(box.xmin), abs(box.xmax)) > 180:
+        raise _bad_bbox(text, "it leaves the range of degrees (longitude -180 to 180, latitude -90 to 90)", crs)
+    if box.xmin <= box.xmax:
+        return (box,)
+    return (box._replace(xmax=180.0), box._replace(xmin=-180.0))
+
+
+def _bad_bbox(text: str, rule: str, crs: Crs) -> InvalidParameter:
+    order = "south,west,north,east" if crs.northing_first else "west,south,east,north"
+    example = "6.9,51.4,7.1,51.5" if crs.geographic and not crs.northing_first else order
+    return InvalidParameter("bbox", text, rule, f"Give the sides as {order} in {crs.uri}, for example {example}")
+
+
+def parse_datetime(text: str | None) -> tuple[date | None, date | None]:
+    """First and last day of an instant or interval (Features Part 1, /req/core/fc-time-definition)."""
+    if text is None:
+        return None, None
+    parts = text.split("/") if len(text) <= 100 else []
+    if len(parts) not in {1, 2}:
+        raise InvalidParameter("datetime", text, "it is neither an instant nor an interval", DATE_EXAMPLES)
+    days = [_day(text, part, open_allowed=len(parts) == 2) for part in parts]
+    first, last = days[0], days[-1]
+    if first is None and last is None:
+        raise InvalidParameter("datetime", text, "an interval needs at least one end", DATE_EXAMPLES)
+    if first and last and first > last:
+        raise InvalidParameter("datetime", text, "the interval ends before it begins", DATE_EXAMPLES)
+    return (first.date() if first else None), (last.date() if last else None)
+
+
+def _day(text: str, part: str, *, open_allowed: bool) -> datetime | None:
+    if open_allowed and part in {"", ".."}:
+        return None
+    try:
+        if FULL_DATE.fullmatch(part):
+            return datetime.fromisoformat(part).replace(tzinfo=UTC)
+        if DATE_TIME.fullmatch(part):
+            return datetime.fromisoformat(part.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidParameter("datetime", text, f"'{part[:40]}' is no date or date-time with zone of RFC 3339", DATE_EXAMPLES)
+
+
+def parse_value(prop: Property, text: str) -> Value:
+    """The value that a queryable is compared with, of the queryable's type."""
+    match prop.type:
+        case "string":
+            return text
+        case "integer":
+            if INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+                return int(text)
+        case "number":
+            if NUMBER.fullmatch(text) and math.isfinite(float(text)):
+                return float(text)
+        case "boolean":
+            if text in {"true", "false"}:
+                return text == "true"
+        case "date":
+            return _date_value(prop, text)
+    raise InvalidParameter(prop.name, text, f"the property is of type {prop.type}", f"Give a value of type {prop.type}")
+
+
+def _date_value(prop: Property, text: str) -> date:
+    """A day; a date-time of midnight, which clients make of a date, is that day."""
+    try:
+        if FULL_DATE.fullmatch(text):
+            return date.fromisoformat(text)
+        if DATE_TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).date()
+    except ValueError:
+        pass
+    raise InvalidParameter(prop.name, text, "the property is a date", "Give it as YYYY-MM-DD")

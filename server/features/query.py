@@ -1,0 +1,284 @@
+"""ItemsQuery -> SQL and bound parameters. Pure: nothing here runs a query.
+
+A page is read in the order of `fid`, the spatial key, and stops when it is full. A box is searched in one of two
+ways: along the ranges of the key that cover it, or by the spatial index where features are as large as boxes.
+Either way the features are then tested exactly, in the CRS of the box, as the client sees them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from psycopg import sql
+
+from server.catalogue import STORAGE_SRID, Collection
+from server.crs import Box, Crs, around, within
+from server.ewkb import to_ewkb
+from server.features.params import ItemsQuery
+from server.spatial_key import covering
+from server.state import State
+
+Search = Literal["everything", "keys", "index"]
+
+# Rounding of the index's float boxes (0.5 m at 5,800 km) and the sagitta between two points of an outline
+MARGIN = 10.0
+INNER_MARGIN = 5.0
+FIRST, LAST = -1, 2**63 - 1
+NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class Area:
+    """A box, ready for the search: `outer` and `inner` in EPSG:25832, `exact` in its own CRS."""
+
+    exact: Box
+    outer: Box
+    inner: Box
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All of a query that decides its SQL text, so that texts are made once and plans are kept."""
+
+    collection: Collection
+    crs: Crs
+    search: Search
+    boxes: int
+    bbox_srid: int
+    filters: tuple[str, ...]
+    since: bool
+    until: bool
+    backward: bool
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL text with its bound parameters."""
+
+    text: bytes
+    parameters: dict[str, Any]
+
+
+def items_query(query: ItemsQuery, state: State) -> Statement | None:
+    """The statement of a page; None where no feature can match.
+
+    Its one row: version and number of features of the collection, features as JSON text joined by commas, first
+    and last fid of the page, number of rows (one more than the limit where there is a further page).
+    """
+    backward = query.cursor.backward if query.cursor else False
+    at = query.cursor.fid if query.cursor else FIRST
+    parameters: dict[str, Any] = {"limit": query.limit, "rows": query.limit + 1, "at": at, "name": query.collection.id}
+    parameters |= {f"p_{name}": value for name, value in query.filters}
+    parameters |= {"since": query.since, "until": query.until}
+    search: Search = "everything"
+    areas = search_areas(query, state)
+    if query.boxes:
+        if not areas:
+            return None
+        search = "keys" if prefers_keys(areas, state, query.limit) else "index"
+        for number, area in enumerate(areas):
+            parameters |= {
+                f"outer{number}": to_ewkb(area.outer, STORAGE_SRID),
+                f"inner{number}": to_ewkb(area.inner, STORAGE_SRID),
+                f"exact{number}": to_ewkb(area.exact, query.bbox_crs.srid),
+            }
+    if search == "keys":
+        ranges = key_ranges(areas, state, at if query.cursor else None, backward=backward)
+        parameters |= {"low": [low for low, _ in ranges], "high": [high for _, high in ranges]}
+    shape = Shape(
+        collection=query.collection,
+        crs=query.crs,
+        search=search,
+        boxes=len(areas),
+        bbox_srid=query.bbox_crs.srid,
+        filters=tuple(name for name, _ in query.filters),
+        since=query.since is not None,
+        until=query.until is not None,
+        backward=backward,
+    )
+    return Statement(page_text(shape), parameters)
+
+
+def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
+    """The boxes that touch the collection's extent, each cut to it so that it can be transformed."""
+    if state.bbox is None:
+        return ()
+    srid = query.bbox_crs.srid
+    extent = around(state.bbox.grown(MARGIN, MARGIN), STORAGE_SRID, srid)
+    areas = []
+    for box in query.boxes:
+        if cut := box.common(extent):
+            outer = around(cut, srid, STORAGE_SRID).grown(MARGIN, MARGIN)
+            inner = within(cut, srid, STORAGE_SRID)
+            shrunk = inner.grown(-INNER_MARGIN, -INNER_MARGIN) if inner else NOWHERE
+            valid = shrunk.xmin < shrunk.xmax and shrunk.ymin < shrunk.ymax
+            areas.append(Area(box, outer, shrunk if valid else NOWHERE))
+    return tuple(areas)
+
+
+def prefers_keys(areas: tuple[Area, ...], state: State, limit: int) -> bool:
+    """Whether the key's ranges read fewer rows than the spatial index, by the collection's mean density.
+
+    The ranges cover the box enlarged by the largest feature but stop when the page is full; the index reads and
+    sorts all that match.
+    """
+    if state.bbox is None:
+        return False
+    density = state.features / max(_square(state.bbox), 1.0)
+    by_keys = by_index = 0.0
+    for area in areas:
+        matching = density * _square(area.outer)
+        enlarged = density * _square(area.outer.grown(state.half_width, state.half_height))
+        by_keys += min(enlarged, limit * enlarged / max(matching, 1e-9))
+        by_index += 2 * matching
+    return by_keys <= 2 * by_index + 500
+
+
+def _square(box: Box) -> float:
+    return (box.xmax - box.xmin) * (box.ymax - box.ymin)
+
+
+def key_ranges(areas: tuple[Area, ...], state: State, at: int | None, *, backward: bool) -> list[tuple[int, int]]:
+    """Ranges of fid that hold the areas' features, beyond the cursor, in reading order, without overlaps."""
+    ranges: list[tuple[int, int]] = []
+    for low, high in sorted(
+        r for area in areas for r in covering(area.outer.grown(state.half_width + 1, state.half_height + 1))
+    ):
+        if ranges and low <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
+        else:
+            ranges.append((low, high))
+    if backward:
+        return [(low, min(high, at - 1)) for low, high in reversed(ranges) if at is not None and low < at]
+    return ranges if at is None else [(max(low, at + 1), high) for low, high in ranges if high > at]
+
+
+@lru_cache(maxsize=2048)
+def page_text(shape: Shape) -> bytes:
+    """SQL text of a page."""
+    text = sql.SQL(
+        """
+with page as materialized (
+  select row_number() over () as number, p.* from ({rows}) p
+)
+select c.version, c.features, f.features, f.first, f.last, f.found
+from (
+  select string_agg({feature} || '}}', ',' {order}) filter (where number <= %(limit)s) as features,
+    min(fid) filter (where number <= %(limit)s) as first,
+    max(fid) filter (where number <= %(limit)s) as last,
+    count(*) as found
+  from page t
+) f
+left join provenance.collection c on c.collection = %(name)s"""
+    ).format(
+        rows=_rows(shape),
+        feature=feature_expression(shape.collection, shape.crs),
+        order=sql.SQL("order by fid" if shape.backward else ""),
+    )
+    return text.as_bytes()
+
+
+def _rows(shape: Shape) -> sql.Composable:
+    """The rows of a page, in reading order: at most one more than the limit."""
+    wanted = _columns(shape.collection)
+    table = sql.Identifier("geobasis", shape.collection.id)
+    order = sql.SQL("desc" if shape.backward else "asc")
+    conditions = [*_attribute_conditions(shape)]
+    if shape.search == "keys":
+        conditions = [sql.SQL("fid between r.low and r.high"), *conditions, sql.SQL("({}) is true").format(_spatial(shape))]
+        return sql.SQL(
+            """
+  select s.* from unnest(%(low)s::bigint[], %(high)s::bigint[]) r (low, high)
+  cross join lateral (
+    select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s
+  ) s limit %(rows)s"""
+        ).format(wanted=wanted, table=table, conditions=sql.SQL(" and ").join(conditions), order=order)
+    conditions.append(sql.SQL("fid < %(at)s" if shape.backward else "fid > %(at)s"))
+    if shape.search == "index":
+        conditions.append(_spatial(shape))
+    return sql.SQL("select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s").format(
+        wanted=wanted, table=table, conditions=sql.SQL(" and ").join(conditions), order=order
+    )
+
+
+def _columns(collection: Collection) -> sql.Composable:
+    names = ("fid", "id", *(p.name for p in collection.properties), "delivery", "geom")
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _attribute_conditions(shape: Shape) -> list[sql.Composable]:
+    conditions: list[sql.Composable] = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(f"p_{name}")) for name in shape.filters
+    ]
+    if shape.collection.datetime:
+        column = sql.Identifier(shape.collection.datetime)
+        # A feature without a date matches every time (Features Part 1, /req/core/fc-time-response)
+        if shape.since:
+            conditions.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(column))
+        if shape.until:
+            conditions.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(column))
+    return conditions
+
+
+def _spatial(shape: Shape) -> sql.Composable:
+    """The exact test: what lies well within is taken by its envelope, the rest in the CRS of the box."""
+    geometry = (
+        sql.SQL("geom")
+        if shape.bbox_srid == STORAGE_SRID
+        else sql.SQL("ST_Transform(geom, {})").format(sql.Literal(shape.bbox_srid))
+    )
+    tests = [
+        sql.SQL(
+            "geom && {outer}::geometry and (geom @ {inner}::geometry or _ST_Intersects({geometry}, {exact}::geometry))"
+        ).format(
+            outer=sql.Placeholder(f"outer{number}"),
+            inner=sql.Placeholder(f"inner{number}"),
+            exact=sql.Placeholder(f"exact{number}"),
+            geometry=geometry,
+        )
+        for number in range(shape.boxes)
+    ]
+    return sql.SQL("({})").format(sql.SQL(" or ").join(tests))
+
+
+def feature_expression(collection: Collection, crs: Crs) -> sql.Composable:
+    """SQL for a GeoJSON feature of table alias t, without its closing brace."""
+    geometry: sql.Composable = sql.SQL("t.geom")
+    if crs.srid != STORAGE_SRID:
+        geometry = sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(crs.srid))
+    if crs.northing_first:
+        geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
+    names = (*(p.name for p in collection.properties), "delivery")
+    columns = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
+    return sql.SQL(
+        """'{{"type":"Feature","id":' || to_json(t.id) || ',"geometry":' || ST_AsGeoJSON({geometry}, {decimals}, 0)"""
+        """ || ',"properties":' || (select row_to_json(p) from (select {columns}) p)"""
+    ).format(geometry=geometry, decimals=sql.Literal(crs.decimals), columns=columns)
+
+
+@lru_cache(maxsize=512)
+def item_text(collection: Collection, crs: Crs) -> bytes:
+    """SQL text for one feature by its id: version and features of the collection, JSON text without closing brace."""
+    return (
+        sql.SQL(
+            """
+select c.version, {feature} from {table} t
+left join provenance.collection c on c.collection = %(name)s where t.id = %(id)s"""
+        )
+        .format(feature=feature_expression(collection, crs), table=sql.Identifier("geobasis", collection.id))
+        .as_bytes()
+    )
+
+
+@lru_cache(maxsize=512)
+def place_text(collection: Collection) -> bytes:
+    """SQL text for where a feature is: x and y of a point on it, its envelope; metres in EPSG:25832."""
+    return (
+        sql.SQL(
+            """
+select ST_X(p), ST_Y(p), array[ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom)]
+from (select geom, ST_PointOnSurface(geom) p from {} where id = %(id)s) t"""
+        )
+        .format(sql.Identifier("geobasis", collection.id))
+        .as_bytes()
+    )

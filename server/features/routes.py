@@ -1,0 +1,128 @@
+"""items and item."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.crs import parse_crs
+from server.errors import NotFound, shorten
+from server.exchange import (
+    Exchange,
+    Validators,
+    open_exchange,
+    render,
+    respond,
+    respond_unchanged,
+    validators,
+)
+from server.features.cursor import Cursor, to_token
+from server.features.formats.geojson import to_feature, to_feature_collection
+from server.features.page import Page, to_page
+from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
+from server.features.query import item_text, items_query, place_text
+from server.links import Link, link, to_link_header
+from server.negotiation import GEOJSON, HTML, JSON
+
+FORMATS = {"json": GEOJSON, "html": HTML}
+
+
+async def get_items(request: Request) -> Response:
+    """/collections/{collectionId}/items"""
+    collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
+    exchange = open_exchange(request, FORMATS, allowed_parameters(collection))
+    query = parse_items_query(collection, exchange.parameters)
+    state = exchange.state(collection)
+    marks = validators(exchange, state.version, state.published)
+    if marks.unchanged(request):
+        return respond_unchanged(marks)
+    statement = items_query(query, state)
+    row = await exchange.context.database.fetch_one(statement.text, statement.parameters) if statement else None
+    page = to_page(query, state, row)
+    if page.version != state.version:
+        marks = validators(exchange, page.version, None)
+    return _answer_items(exchange, query, page, marks)
+
+
+def _answer_items(exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators) -> Response:
+    links = _links_items(exchange, query, page)
+    head: dict[str, Any] = {"timeStamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    if page.matched is not None:
+        head["numberMatched"] = page.matched
+    head |= {"numberReturned": page.returned, "links": links}
+    headers = {
+        "Content-Crs": f"<{query.crs.uri}>",
+        "Link": to_link_header(links),
+        "OGC-NumberReturned": str(page.returned),
+        **({} if page.matched is None else {"OGC-NumberMatched": str(page.matched)}),
+    }
+    content = to_feature_collection(head, page.features)
+    if exchange.format == "html":
+        content = _items_page(exchange, query, content)
+        return respond(exchange, content, HTML, marks, headers)
+    return respond(exchange, content, GEOJSON, marks, headers)
+
+
+def _items_page(exchange: Exchange, query: ItemsQuery, content: bytes) -> bytes:
+    given = exchange.parameters
+    return render(
+        exchange,
+        "items.html",
+        document=orjson.loads(content),
+        collection=query.collection,
+        filters={name: given[name] for name, _ in query.filters},
+        limit=query.limit,
+        bbox=given.get("bbox"),
+        datetime=given.get("datetime"),
+    )
+
+
+def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link]:
+    at = ("collections", query.collection.id)
+    title = query.collection.title.in_(exchange.lang)
+    links = [*exchange.links_self(), link("collection", exchange.href(*at), JSON, title)]
+    media_type = exchange.formats[exchange.format]
+    for rel, fid, backward in (("next", page.next_after, False), ("prev", page.previous_before, True)):
+        if fid is not None:
+            token = to_token(Cursor(fid, backward), query.identity)
+            href = exchange.href_self(cursor=token, limit=query.limit, f=exchange.format)
+            links.append(link(rel, href, media_type))
+    return links
+
+
+async def get_item(request: Request) -> Response:
+    """/collections/{collectionId}/items/{featureId}"""
+    exchange = open_exchange(request, FORMATS, ("crs",))
+    collection = exchange.collection()
+    crs = parse_crs("crs", exchange.parameters.get("crs"))
+    state = exchange.state(collection)
+    feature_id = request.path_params["featureId"]
+    parameters = {"id": feature_id, "name": collection.id}
+    database = exchange.context.database
+    row = await database.fetch_one(item_text(collection, crs), parameters) if "\0" not in feature_id else None
+    if row is None:
+        raise NotFound(
+            f"The collection '{collection.id}' has no feature '{shorten(feature_id)}'. "
+            f"Take an id from {exchange.href('collections', collection.id, 'items')}.",
+        )
+    marks = validators(exchange, row[0], state.published if row[0] == state.version else None)
+    headers = {"Content-Crs": f"<{crs.uri}>"}
+    if marks.unchanged(request):
+        return respond_unchanged(marks, headers)
+    title = collection.title.in_(exchange.lang)
+    provenance = exchange.href("collections", collection.id, "provenance")
+    links = [
+        *exchange.links_self(),
+        link("collection", exchange.href("collections", collection.id), JSON, title),
+        link("provenance", provenance, JSON),
+    ]
+    content = to_feature(row[1], links)
+    if exchange.format == "html":
+        place = await database.fetch_one(place_text(collection), parameters)
+        utm = {"x": place[0], "y": place[1], "bbox": place[2]} if place else None
+        feature = orjson.loads(content)
+        content = render(exchange, "item.html", collection=collection, feature=feature, document=feature, utm=utm)
+        return respond(exchange, content, HTML, marks, headers)
+    return respond(exchange, content, GEOJSON, marks, {**headers, "Link": to_link_header(links)})

@@ -1,0 +1,27 @@
+"""Every href that the service emits."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+
+Link = dict[str, str]
+
+
+def to_href(base: str, *segments: str, query: Mapping[str, Any] | None = None) -> str:
+    """Absolute URL of a path's segments and, where given, a query; what a URI reserves is escaped."""
+    path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+    given = {k: v for k, v in (query or {}).items() if v is not None}
+    return f"{base}{path or '/'}" + (f"?{urlencode(given, safe=',:/', quote_via=quote)}" if given else "")
+
+
+def link(rel: str, href: str, media_type: str | None = None, title: str | None = None) -> Link:
+    """A link object as Features Part 1 has it."""
+    members = {"rel": rel, "href": href, "type": media_type, "title": title}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def to_link_header(links: list[Link]) -> str:
+    """Value of a Link header (RFC 8288)."""
+    return ", ".join(f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "") for x in links)

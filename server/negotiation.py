@@ -1,0 +1,98 @@
+"""Which representation and which language: `f=` and `lang=` first, then Accept and Accept-Language (RFC 9110)."""
+
+from collections.abc import Mapping
+
+from server.catalogue import LANGUAGES, Language
+from server.errors import InvalidParameter, NotAcceptable
+
+DEFAULT_LANGUAGE: Language = "de"
+
+JSON = "application/json"
+GEOJSON = "application/geo+json"
+SCHEMA_JSON = "application/schema+json"
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+PROBLEM = "application/problem+json"
+HTML = "text/html"
+MVT = "application/vnd.mapbox-vector-tile"
+
+# Asking for plain JSON is asking for any of these
+JSON_LIKE = frozenset({GEOJSON, SCHEMA_JSON, OPENAPI, PROBLEM})
+
+
+def choose_format(formats: Mapping[str, str], f: str | None, accept: str | None) -> str:
+    """Key of the representation to send; `formats` maps f values to media types, the first is the default.
+
+    Raises InvalidParameter for an unknown f, NotAcceptable where Accept rules all out.
+    """
+    if f is not None:
+        if f in formats:
+            return f
+        raise InvalidParameter("f", f, "it is no format of this resource", f"Use one of: {', '.join(formats)}")
+    if not accept or not accept.strip():
+        return next(iter(formats))
+    ranges = parse_accept(accept)
+    best, best_quality = None, 0.0
+    for key, media_type in formats.items():
+        quality = max(_quality(ranges, name) for name in _names(media_type))
+        if quality > best_quality:
+            best, best_quality = key, quality
+    if best is None:
+        raise NotAcceptable(
+            f"No representation fits 'Accept: {accept[:200]}'. Available: {', '.join(formats.values())}. "
+            "Send another Accept header or the parameter f.",
+            available=list(formats.values()),
+        )
+    return best
+
+
+def choose_language(lang: str | None, accept_language: str | None) -> Language:
+    """Language of the texts; German where nothing else is asked for. Raises InvalidParameter for an unknown lang."""
+    if lang is not None:
+        for language in LANGUAGES:
+            if lang == language:
+                return language
+        raise InvalidParameter("lang", lang, "it is no language of this service", "Use one of: de, en")
+    best, best_quality = DEFAULT_LANGUAGE, 0.0
+    for name, quality in parse_accept(accept_language or ""):
+        for language in LANGUAGES:
+            if name.split("-")[0] == language and quality > best_quality:
+                best, best_quality = language, quality
+    return best
+
+
+def parse_accept(header: str) -> list[tuple[str, float]]:
+    """Names of an Accept or Accept-Language header with their quality, in its order; what is malformed is left out."""
+    found = []
+    for part in header[:2000].lower().split(","):
+        name, *parameters = (p.strip() for p in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                quality = _number(value)
+        if name:
+            found.append((name, quality))
+    return found
+
+
+def _number(value: str) -> float:
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _names(media_type: str) -> tuple[str, ...]:
+    """The media type and, for what is JSON too, application/json."""
+    name = media_type.partition(";")[0]
+    return (name, JSON) if media_type in JSON_LIKE else (name,)
+
+
+def _quality(ranges: list[tuple[str, float]], name: str) -> float:
+    """Quality of the most specific range that a media type falls into, 0 where none."""
+    kind = name.partition("/")[0]
+    by_name = dict(ranges)
+    for candidate in (name, f"{kind}/*", "*/*"):
+        if candidate in by_name:
+            return by_name[candidate]
+    return 0.0

@@ -1,0 +1,145 @@
+"""What every request gets: an id, a line in the log, a place in the metrics, the headers of a safe answer."""
+
+import logging
+import os
+import re
+import secrets
+import sys
+import time
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+ROUTE = "opennrw.route"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "font-src 'self'; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+SAFE_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+
+log = structlog.get_logger()
+
+
+def configure_logging(level: str) -> None:
+    """One JSON object a line on standard output; addresses of clients are not among its members."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+class Metrics:
+    """Counters of one process; several processes share them through PROMETHEUS_MULTIPROC_DIR."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("route", "method", "status")
+        self.requests = Counter("opennrw_requests", "Requests answered", labels, registry=registry)
+        self.seconds = Histogram(
+            "opennrw_request_seconds",
+            "Time from the request to the end of its answer",
+            ("route",),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.bytes = Counter("opennrw_response_bytes", "Bytes of answers sent", ("route",), registry=registry)
+        self._registry = registry
+
+    def text(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone)
+        return generate_latest(everyone)
+
+
+async def get_metrics(request: Request) -> Response:
+    """/metrics"""
+    content = request.app.state.metrics.text()
+    return Response(content, headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+
+
+class Observe:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, then count and log it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        seen: dict[str, Any] = {"status": 0, "bytes": 0}
+
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in SAFE_HEADERS.items():
+                    headers[name] = value
+            elif message["type"] == "http.response.body":
+                seen["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        try:
+            await self.app(scope, receive, observed)
+        finally:
+            self._record(scope, request_id, seen, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, request_id: str, seen: dict[str, Any], seconds: float) -> None:
+        route = scope.get(ROUTE, "none")
+        self.metrics.requests.labels(route, scope["method"], str(seen["status"])).inc()
+        self.metrics.seconds.labels(route).observe(seconds)
+        self.metrics.bytes.labels(route).inc(seen["bytes"])
+        log.info(
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=scope["path"][:500],
+            query=scope["query_string"][:2000].decode("latin-1"),
+            status=seen["status"],
+            bytes=seen["bytes"],
+            ms=round(seconds * 1000, 2),
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that a proxy gave, where it is a plain one; otherwise a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return secrets.token_hex(8)
+
+
+def make_metrics() -> Metrics:
+    """Metrics of this process; with a registry of their own, so that a second application in one process works."""
+    return Metrics(REGISTRY if "PROMETHEUS_MULTIPROC_DIR" in os.environ else CollectorRegistry())

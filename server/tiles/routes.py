@@ -1,0 +1,86 @@
+"""Tile matrix sets, tilesets, TileJSON, tiles."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.catalogue import STORAGE_SRID
+from server.errors import NotFound, shorten
+from server.ewkb import to_box2d, to_ewkb
+from server.exchange import Exchange, open_exchange, respond, respond_document, respond_unchanged, validators
+from server.links import link
+from server.negotiation import JSON, MVT
+from server.tiles.documents import tilejson_document, tileset_document, tilesets_document
+from server.tiles.grid import NAME, URI, check_tile, matrix_set, parse_tile, search_box, tile_box
+from server.tiles.query import tile_text
+
+
+async def get_matrix_sets(request: Request) -> Response:
+    """/tileMatrixSets"""
+    exchange = open_exchange(request, {"json": JSON})
+    href = exchange.href("tileMatrixSets", NAME)
+    listed = {"id": NAME, "title": NAME, "uri": URI, "links": [link("self", href, JSON, NAME)]}
+    return respond_document(exchange, {"tileMatrixSets": [listed], "links": exchange.links_self()}, "")
+
+
+async def get_matrix_set(request: Request) -> Response:
+    """/tileMatrixSets/{tileMatrixSetId}"""
+    exchange = open_exchange(request, {"json": JSON})
+    _check_matrix_set(exchange)
+    return respond_document(exchange, orjson.loads(matrix_set().model_dump_json(exclude_none=True)), "")
+
+
+async def get_tilesets(request: Request) -> Response:
+    """/collections/{collectionId}/tiles"""
+    exchange = open_exchange(request)
+    collection = exchange.collection()
+    return respond_document(
+        exchange, tilesets_document(exchange, collection), "tilesets.html", collection=collection
+    )
+
+
+async def get_tileset(request: Request) -> Response:
+    """/collections/{collectionId}/tiles/{tileMatrixSetId}"""
+    exchange = open_exchange(request)
+    collection = exchange.collection()
+    _check_matrix_set(exchange)
+    document = tileset_document(exchange, collection, exchange.state(collection))
+    return respond_document(exchange, document, "tileset.html", collection=collection)
+
+
+async def get_tilejson(request: Request) -> Response:
+    """/collections/{collectionId}/tiles/{tileMatrixSetId}/tilejson"""
+    exchange = open_exchange(request, {"json": JSON})
+    collection = exchange.collection()
+    _check_matrix_set(exchange)
+    return respond_document(exchange, tilejson_document(exchange, collection, exchange.state(collection)), "")
+
+
+async def get_tile(request: Request) -> Response:
+    """/collections/{collectionId}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"""
+    exchange = open_exchange(request, {"mvt": MVT})
+    collection = exchange.collection()
+    _check_matrix_set(exchange)
+    path = request.path_params
+    tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
+    state = exchange.state(collection)
+    check_tile(tile, collection.tiles, state)
+    marks = validators(exchange, state.version, state.published)
+    if marks.unchanged(request):
+        return respond_unchanged(marks)
+    search = search_box(tile, state)
+    if search is None:
+        return Response(status_code=204)
+    parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, STORAGE_SRID)}
+    row = await exchange.context.database.fetch_one(tile_text(collection), parameters)
+    if row is None or not row[1]:
+        return Response(status_code=204, headers=marks.headers)
+    if row[0] != state.version:
+        marks = validators(exchange, row[0], None)
+    return respond(exchange, bytes(row[1]), MVT, marks)
+
+
+def _check_matrix_set(exchange: Exchange) -> None:
+    name = exchange.request.path_params["tileMatrixSetId"]
+    if name != NAME:
+        raise NotFound(f"There is no tile matrix set '{shorten(name)}'. Available: {NAME}.")
