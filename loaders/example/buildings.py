@@ -99,8 +99,10 @@ def _frames(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator) ->
     width = _draw(rng, kind, "width")
     setback = _draw(rng, kind, "setback")
     depth = column("depth")[kind][:, 1]
-    inset = np.where(column("closed")[kind], setback, setback + 1.0)
-    usable = length * middle - 2 * inset - depth * np.where(column("closed")[kind], 1.0, 0.55)
+    closed = column("closed")[kind]
+    inset = _corner_space(setback, setback + depth, setback, plan.front_angles[:, 0])
+    beyond = np.where(closed, column("setback")[kind][:, 1] + depth + 2.4, setback + 0.55 * depth)
+    usable = length * middle - inset - _corner_space(setback, setback + depth, beyond, plan.front_angles[:, 1])
     slack = column("slack")[kind]
     count = np.minimum(count, np.floor(usable / width)).astype(np.int64)
     groups = np.where(count > 0, np.maximum(1, np.floor(usable / (count * width + slack))), 0).astype(np.int64)
@@ -117,6 +119,13 @@ def _frames(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator) ->
     offset = -slot / 2 + spare * rng.uniform(0.2, 0.8, front.size)
     step_back = setback[front] + np.where(closed, 0, rng.uniform(-0.8, 0.8, front.size))
     return _Frames(front, origin, direction, slot, count, each, offset, step_back, place)
+
+
+def _corner_space(near: Floats, far: Floats, wanted: Floats, angle: Floats) -> Floats:
+    """How far from a corner a house between `near` and `far` is `wanted` metres away from the other street there."""
+    sine = np.maximum(np.sin(angle), 0.15)
+    spaces = [(wanted + distance * np.cos(angle)) / sine for distance in (near, far)]
+    return np.clip(np.maximum(*spaces), 1.0, 150.0)
 
 
 def _draw(rng: np.random.Generator, kind: Ints, attribute: str, *, integer: bool = False) -> Floats:

@@ -5,7 +5,7 @@ import numpy as np
 from loaders.example.buildings import CLEARANCE, CORNERS, Houses, Outlines
 from loaders.example.kinds import KIND
 from loaders.example.noise import Floats, Warp
-from loaders.example.streets import OPEN, Block, Plan
+from loaders.example.streets import OPEN, Block, Plan, inner_radius
 
 SCHOOL = ((0, 0), (0, 34), (12, 34), (12, 12), (36, 12), (36, 34), (48, 34), (48, 0))
 GYM = ((56, 2), (56, 34), (74, 34), (74, 2))
@@ -58,7 +58,7 @@ def _place(block: Block, what: str, plan: Plan, rng: np.random.Generator):  # no
     t = (middle[0] - x) * ux + (middle[1] - y) * uy + offset
     side = int(runs[longest] @ (ux, uy) > 0)
     if what == "church":
-        length = float(np.clip(0.42 * np.sqrt(lengths.max() * np.sort(lengths)[-2]), 17, 46))
+        length = float(np.clip(1.55 * (inner_radius(block) - 3), 15, 48))
         return line, t, side, rng.normal(0, 0.12), middle, [(_church(length), 3041)]
     angle = float(np.arctan2(runs[longest, 1], runs[longest, 0]))
     return line, t, side, angle, middle, [(SCHOOL, 3021), (GYM, 3221)]

@@ -42,6 +42,14 @@ GROUNDS = tuple(
     "Brühl Bruch Kamp Esch Anger Hang Bühl Rain Loh Hagen Graben Damm Kolk Brink Stadtpark Bahnhof Sportplatz "
     "Wasserturm Ziegelofen Südhang Mühlbach Schloßpark Kühlen Grund Wäldchen Steinbruch Weinberg Hünengrab".split()
 )
+FIRST_NAMES = tuple(
+    "Anna Berta Käthe Clara Elise Emmy Frieda Grete Hedwig Ida Jettchen Lotte Marthe Ottilie Rosa Sophie Therese Wilma "
+    "Albert Bruno Emil Fritz Gustav Heinrich Jürgen Karl Ludwig Moritz Paul Rüdiger Theodor Wilhelm".split()
+)
+SURNAMES = tuple(
+    "Süßmann Weißbach Röhrig Grünberg Möllers Hölscher Brüning Kürten Schräder Böhmer Jütte Köster Lübbers Nießen "
+    "Pöhlmann Rößler Schößler Tönnies Völker Wörmann Zäunert Äckermann Öhlers Überhorst Bröker Düsing Flüß".split()
+)
 MAIN = ("Hauptstraße", "Bahnhofstraße", "Königsallee", "Große Straße", "Lange Straße", "Mühlenstraße", "Steinweg")
 CORE = tuple(
     "Schloßgäßchen Kirchgasse Marktgasse Böttchergasse Gerbergasse Schmiedegasse Rathausgasse Weberstraße "
@@ -92,7 +100,10 @@ def _pools() -> dict[str, list[str]]:
     home += [f"{before} {ground}" for ground in GROUNDS for before in ("Am", "Im", "Zum")]
     home += [stem + ending for stem in LAND[:20] for ending in ("ring", "pfad", "kamp")]
     works = [stem + "straße" for stem in MAKERS]
-    return {"main": list(MAIN), "core": list(CORE), "works": works, "home": home}
+    honour = [
+        f"{first}-{last}-{end}" for first in FIRST_NAMES for last in SURNAMES for end in ("Straße", "Weg", "Platz")
+    ]
+    return {"honour": honour, "main": list(MAIN), "core": list(CORE), "works": works, "home": home}
 
 
 def _compounds() -> list[str]:

@@ -38,7 +38,14 @@ def make_places(municipality: Municipality, names: list[str], rng: np.random.Gen
     radii = [place_radius(size) for size in sizes]
     centres = _centres(municipality, radii, rng)
     return [
-        Place(number, (float(x), float(y)), size, radius, _approaches(number, centres, rng), names[number])
+        Place(
+            number,
+            (float(x), float(y)),
+            size,
+            radius,
+            _approaches(number, centres, 1.75 if size >= TOWN else 2.6, rng),
+            names[number],
+        )
         for number, ((x, y), size, radius) in enumerate(zip(centres, sizes, radii, strict=True))
     ]
 
@@ -76,7 +83,7 @@ def _centres(municipality: Municipality, radii: list[float], rng: np.random.Gene
     return candidates[chosen]
 
 
-def _approaches(number: int, centres: Floats, rng: np.random.Generator) -> tuple[float, ...]:
+def _approaches(number: int, centres: Floats, widest_gap: float, rng: np.random.Generator) -> tuple[float, ...]:
     """Directions of the main roads: toward the nearest places first, then wherever a wide gap is left."""
     delta = np.delete(centres, number, axis=0) - centres[number]
     nearest = np.argsort(np.hypot(delta[:, 0], delta[:, 1]), kind="stable")[:5]
@@ -89,6 +96,6 @@ def _approaches(number: int, centres: Floats, rng: np.random.Generator) -> tuple
         angles.sort()
         gaps = np.diff([*angles, angles[0] + 2 * np.pi])
         widest = int(np.argmax(gaps))
-        if gaps[widest] < 1.75:
+        if gaps[widest] < widest_gap:
             return tuple(angles)
         angles.append(float((angles[widest] + gaps[widest] * rng.uniform(0.42, 0.58)) % (2 * np.pi)))

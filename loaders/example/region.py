@@ -68,11 +68,12 @@ def _draft(options: ExampleOptions, rng: np.random.Generator) -> _Draft:
     scale = options.addresses / 20_000
     count = max(12, round(16 * scale**0.55))
     area = 160e6 * scale**0.95
-    mesh = tiling.make_mesh(rng, CENTRE, area, float(np.sqrt(area / count / CELLS_PER_MUNICIPALITY)))
+    spacing = float(np.sqrt(area / count / CELLS_PER_MUNICIPALITY))
+    mesh = tiling.make_mesh(rng, CENTRE, area, spacing)
     addresses = _shares(options.addresses, count, rng)
     starts = _starts(mesh, count, rng)
     owner = tiling.grow(mesh, starts, (addresses / addresses.mean()) ** 0.28, rng)
-    shapes = tiling.dissolve(mesh, owner, rng)
+    shapes = tiling.dissolve(mesh, owner, spacing, rng)
     neighbours: list[set[int]] = [set() for _ in range(count)]
     for cells in mesh.edges.values():
         owners = {int(owner[cell]) for cell in cells}

@@ -101,7 +101,7 @@ def _all_houses(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator
 def _rank(houses: Houses, plan: Plan, place: Place, rng: np.random.Generator) -> Floats:
     """Places grow from the middle outward, faster along main roads and in some quarters; farms stand apart."""
     distance = np.hypot(*(houses.entrance - place.centre).T) / place.radius
-    along_road = np.where(plan.main_line[houses.line], 0.8 if place.town else 0.5, 1.0)
+    along_road = np.where(plan.main_line[houses.line], 0.8 if place.town else 0.42, 1.0)
     quarters = rng.uniform(-0.14, 0.14, int(houses.quarter.max()) + 1)
     fringe = waves(rng, (260.0, 390.0, 700.0), 0.0015)
     rank = (

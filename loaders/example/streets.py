@@ -13,6 +13,7 @@ from loaders.example.noise import Bools, Floats, Ints
 from loaders.example.places import Place
 
 Point = tuple[float, float]
+CHURCH = 150  # addresses from which on a place has a church
 OPEN = -1  # the edge of a block that lies on no street
 MARKET, RADIAL, RING, LANE = range(4)
 
@@ -38,7 +39,8 @@ class Block:
 class Plan:
     """`lines`: x, y, ux, uy, offset of each straight piece of a street; `line_street` is the street it belongs to.
 
-    `fronts`: ax, ay, bx, by of block edges on a street; beside them their line, kind and quarter.
+    `fronts`: ax, ay, bx, by of block edges on a street; beside them the angles of the block at both ends, line, kind
+    and quarter.
     `landmarks`: blocks given to a church or a school.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     lines: Floats
     line_street: Ints
     fronts: Floats
+    front_angles: Floats
     front_line: Ints
     front_kind: Ints
     front_quarter: Ints
@@ -83,23 +86,40 @@ def make_plan(place: Place, reach: float, rng: np.random.Generator) -> Plan:
     farms = _lay_out(draft, place, reach)
     landmarks = _landmarks(draft, place)
     fronts = [
-        (*start, *end, line, block.kind, block.quarter)
+        (
+            *block.corners[i],
+            *block.corners[(i + 1) % len(angles)],
+            angles[i],
+            angles[(i + 1) % len(angles)],
+            line,
+            *tail,
+        )
         for block in draft.blocks
-        for start, end, line in zip(block.corners, block.corners[1:] + block.corners[:1], block.lines, strict=True)
+        for angles, tail in [(_angles(block.corners), (block.kind, block.quarter))]
+        for i, line in enumerate(block.lines)
         if line != OPEN
     ]
     table = np.array(fronts + farms)
-    numbers = table[:, 4:].astype(np.int64)
+    numbers = table[:, 6:].astype(np.int64)
     return Plan(
         draft.streets,
         np.array(draft.lines),
         np.array(draft.line_street),
         table[:, :4],
+        table[:, 4:6],
         numbers[:, 0],
         numbers[:, 1],
         numbers[:, 2],
         landmarks,
     )
+
+
+def _angles(corners: list[Point]) -> list[float]:
+    """Inner angle of a convex block at each corner, radians."""
+    here = np.array(corners)
+    after, before = np.roll(here, -1, axis=0) - here, np.roll(here, 1, axis=0) - here
+    cross = after[:, 0] * before[:, 1] - after[:, 1] * before[:, 0]
+    return np.arctan2(cross, (after * before).sum(axis=1)).tolist()
 
 
 def _lay_out(draft: _Draft, place: Place, reach: float) -> list[tuple[float, ...]]:
@@ -135,7 +155,7 @@ def _ring_radii(place: Place, reach: float) -> list[float]:
     """Market, ring around the old core, then a ring road each time the radius doubles or so, and the outer edge."""
     if not place.town:
         return [min(18.0, 0.2 * reach), reach]
-    radii = [30.0, float(np.clip(0.26 * place.radius, 95, 330))]
+    radii = [38.0, float(np.clip(0.26 * place.radius, 95, 330))]
     while radii[-1] * 2.6 < reach:
         radii.append(radii[-1] * 2.1)
     return [*radii, reach]
@@ -162,7 +182,8 @@ def _country_road(draft: _Draft, street: int, spoke: list[Point], quarter: int) 
     offset = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in zip(spoke, spoke[1:], strict=False))
     far = (end[0] * (1 + 1300 / length), end[1] * (1 + 1300 / length))
     line = draft.line(street, end, far, offset)
-    return [(*end, *far, line, KIND["farm"], quarter), (*far, *end, line, KIND["farm"], quarter)]
+    tail = (np.pi / 2, np.pi / 2, line, KIND["farm"], quarter)
+    return [(*end, *far, *tail), (*far, *end, *tail)]
 
 
 def _works_quarters(place: Place, count: int, rng: np.random.Generator) -> set[int]:
@@ -235,21 +256,29 @@ def _halve(draft: _Draft, block: Block, height: Floats) -> None:
 
 
 def _landmarks(draft: _Draft, place: Place) -> list[tuple[Block, str]]:
-    """Takes blocks for the church beside the market and, in towns, for schools and more churches."""
-    wanted = [("church", 1 + place.addresses // 3500, 0.0)]
-    if place.addresses < 150:
-        wanted = []
+    """Takes blocks that are large enough for the church beside the market and, in towns, for schools and more churches."""
+    wanted: list[tuple[str, float, float]] = []  # what, distance from the market, room it needs around its middle
+    if place.addresses >= CHURCH:
+        wanted = [("church", turn * 0.35 * place.radius, 13.0) for turn in range(1 + place.addresses // 3500)]
     if place.town:
-        wanted.append(("school", 1 + place.addresses // 2500, 0.5 * place.radius))
+        count = 1 + place.addresses // 2500
+        wanted += [("school", (0.45 + 0.4 * turn / count) * place.radius, 25.0) for turn in range(count)]
     chosen: list[tuple[Block, str]] = []
-    for what, number, distance in wanted:
-        free = [b for b in draft.blocks if b.kind != KIND["works"] and any(line != OPEN for line in b.lines)]
-        middles = np.array([np.mean(block.corners, axis=0) for block in free])
-        for turn in range(min(number, len(free))):
-            target = distance + turn * 0.35 * place.radius
-            order = np.abs(np.hypot(middles[:, 0], middles[:, 1]) - target)
-            order[[any(block is taken for taken, _ in chosen) for block in free]] = np.inf
-            block = free[int(np.argmin(order))]
-            chosen.append((block, what))
-            draft.blocks = [other for other in draft.blocks if other is not block]
+    for what, distance, room in wanted:
+        free = [block for block in draft.blocks if block.kind != KIND["works"] and inner_radius(block) >= room]
+        if not free:
+            continue
+        block = min(free, key=lambda block: abs(np.hypot(*np.mean(block.corners, axis=0)) - distance))
+        chosen.append((block, what))
+        draft.blocks = [other for other in draft.blocks if other is not block]
     return chosen
+
+
+def inner_radius(block: Block) -> float:
+    """Distance from the middle of a block to its nearest edge; 0 for a block on no street."""
+    if all(line == OPEN for line in block.lines):
+        return 0.0
+    corners = np.array(block.corners)
+    run = np.roll(corners, -1, axis=0) - corners
+    to_middle = corners.mean(axis=0) - corners
+    return float(np.min((run[:, 0] * to_middle[:, 1] - run[:, 1] * to_middle[:, 0]) / np.hypot(run[:, 0], run[:, 1])))

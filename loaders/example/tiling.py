@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from loaders.example.noise import Floats, Ints
+from loaders.example.noise import Floats, Ints, Warp, waves
 
 Vertex = tuple[float, float]
 BORDER_STEP = 25.0  # metres between the vertices of a border
@@ -101,7 +101,7 @@ def grow(mesh: Mesh, starts: list[int], speeds: Floats, rng: np.random.Generator
     return owner
 
 
-def dissolve(mesh: Mesh, owner: Ints, rng: np.random.Generator) -> list[shapely.Geometry]:
+def dissolve(mesh: Mesh, owner: Ints, spacing: float, rng: np.random.Generator) -> list[shapely.Geometry]:
     """One polygon per owner. Borders between owners, and the outer border, are frayed; both sides get the same line."""
     borders: dict[tuple[Vertex, Vertex], list[Vertex]] = {}
     for (start, end), cells in mesh.edges.items():
@@ -113,7 +113,12 @@ def dissolve(mesh: Mesh, owner: Ints, rng: np.random.Generator) -> list[shapely.
     by_owner: list[list[shapely.Geometry]] = [[] for _ in range(int(owner.max()) + 1)]
     for polygon, territory in zip(polygons, owner, strict=True):
         by_owner[territory].append(polygon)
-    return [shapely.coverage_union_all(parts) for parts in by_owner]
+    lengths = (95.0, 160.0, 280.0, 0.8 * spacing, 1.6 * spacing, 3.0 * spacing)
+    bend = Warp(waves(rng, lengths, 0.11), waves(rng, lengths, 0.11))
+    return [
+        shapely.transform(shapely.coverage_union_all(parts), lambda points: np.round(bend.apply(points), 3))
+        for parts in by_owner
+    ]
 
 
 def _border_ring(ring: list[Vertex], borders: dict[tuple[Vertex, Vertex], list[Vertex]]) -> list[Vertex]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from loaders.example.addresses import AddressRows, Batch, OutlineRows, make_batches
+from loaders.example.batches import AddressRows, Batch, OutlineRows, make_batches
 from loaders.example.options import ExampleOptions
 from loaders.example.region import LAND_NAME, Region, Unit, make_region
 from loaders.example.shapefile import Field, Polygons, ShapefileWriter
