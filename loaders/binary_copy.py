@@ -1,0 +1,80 @@
+"""Arrow columns as PostgreSQL's binary COPY stream, without a Python object per value.
+
+A field is its length (int32, -1 for null) and its bytes, big endian. Arrow joins the lengths and values of all columns
+row by row.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+EPOCH_DAYS = 10_957  # from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's
+
+
+def encode_rows(columns: Sequence[pa.Array], types: Sequence[str]) -> memoryview:
+    """The rows of a COPY stream, without header and trailer. `types`: names of the columns' PostgreSQL types."""
+    count = pa.scalar(len(columns).to_bytes(2, "big"), pa.binary())
+    parts: list[Any] = [count]
+    for column, type_name in zip(columns, types, strict=True):
+        values = ENCODERS[type_name](column)
+        parts += [_lengths(values), values.fill_null(b"")]
+    rows = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
+    return _data(rows)
+
+
+def _lengths(values: Any) -> pa.Array:
+    lengths = pc.binary_length(values).fill_null(-1).to_numpy(zero_copy_only=False)
+    return _fixed(lengths.astype(">i4"))
+
+
+def _data(rows: Any) -> memoryview:
+    _, offsets, data = rows.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(rows) + 1, rows.offset * 4)
+    return memoryview(data)[bounds[0] : bounds[-1]] if data else memoryview(b"")
+
+
+def _fixed(values: NDArray) -> pa.Array:
+    """Values of equal size as binary."""
+    size = values.dtype.itemsize
+    buffer = pa.py_buffer(np.ascontiguousarray(values).data.cast("B")) if len(values) else pa.py_buffer(b"")
+    array = pa.Array.from_buffers(pa.binary(size), len(values), [None, buffer])
+    return array.cast(pa.binary())
+
+
+def _number(dtype: str) -> Callable[[pa.Array], pa.Array]:
+    def encode(column: pa.Array) -> pa.Array:
+        filled = column.fill_null(0).to_numpy(zero_copy_only=False)
+        return pc.if_else(column.is_valid(), _fixed(filled.astype(dtype)), None)
+
+    return encode
+
+
+def _bool(column: pa.Array) -> pa.Array:
+    return _number("u1")(column.cast(pa.uint8()))
+
+
+def _date(column: pa.Array) -> pa.Array:
+    days = column.cast(pa.int32())
+    return _number(">i4")(pc.subtract(days, EPOCH_DAYS))
+
+
+def _bytes(column: pa.Array) -> pa.Array:
+    return column.cast(pa.binary())
+
+
+ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "bool": _bool,
+    "int2": _number(">i2"),
+    "int4": _number(">i4"),
+    "int8": _number(">i8"),
+    "float8": _number(">f8"),
+    "date": _date,
+    "text": _bytes,
+    "geometry": _bytes,
+}

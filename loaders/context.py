@@ -1,0 +1,32 @@
+"""What a loader may touch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loaders.batch import Batch
+from loaders.manifest import Manifest
+from loaders.report import Reject
+
+
+class Staging(Protocol):
+    """Where rows go before they are compared with what is live."""
+
+    def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
+        """Take the next rows of a collection."""
+        ...
+
+    def count(self, collection: str, rows: int) -> None:
+        """Take note of rows that the source holds, counted apart from reading them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """A delivery's unpacked files by name, the collections asked for, and where their rows go."""
+
+    manifest: Manifest
+    files: dict[str, Path]
+    wanted: tuple[str, ...]
+    staging: Staging

@@ -1,0 +1,51 @@
+"""A delivery: files of a source, unpacked where the loaders can read them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from loaders.archive import unpack
+from loaders.errors import InvalidDelivery
+from loaders.manifest import Manifest
+from loaders.report import Check
+from loaders.store import StoredFile
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """Members that the loader reads, by name, and a check that names those it leaves alone."""
+
+    files: dict[str, Path]
+    unread: list[str]
+
+    def check(self) -> Check:
+        """Nothing of a delivery is passed over in silence."""
+        detail = f"not read: {', '.join(self.unread)}" if self.unread else "every file is read"
+        return Check("", "members", True, detail)
+
+
+def digest_delivery(manifest: Manifest, stored: list[StoredFile]) -> str:
+    """SHA-256 over the loader and, sorted by name, name and SHA-256 of every file."""
+    lines = [manifest.loader, *sorted(f"{file.record.name}\0{file.record.sha256}" for file in stored)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) -> Unpacked:
+    """Lay out the delivery's members in `target`, archives unpacked. Raises InvalidDelivery."""
+    unread = []
+    for file in stored:
+        if file.path.suffix.lower() == ".zip":
+            _, left_alone = unpack(file.path, target, manifest.reads_file)
+            unread += left_alone
+        elif manifest.reads_file(file.path.name):
+            (target / file.path.name).symlink_to(file.path)
+        else:
+            unread.append(file.path.name)
+    files = {path.name: path for path in sorted(target.iterdir())}
+    if not files:
+        raise InvalidDelivery(
+            "files",
+            f"The delivery holds no file that {manifest.dataset} reads ({', '.join(manifest.reads)}), "
+            f"only {', '.join(unread)}. Give the delivery of {manifest.dataset}.",
+        )
+    return Unpacked(files, unread)

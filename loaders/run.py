@@ -1,0 +1,148 @@
+"""One load from start to end: fetch, unpack, stage, compare, check, publish."""
+
+import importlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+from psycopg import Connection
+
+from loaders.checks import check_counts, find_refusals, require_balance
+from loaders.context import Context
+from loaders.delivery import digest_delivery, unpack_delivery
+from loaders.diff import compare, read_rejects
+from loaders.errors import DeliveryRefused, InvalidDelivery, LoadError
+from loaders.fetch import fetch
+from loaders.manifest import Manifest, read_manifest
+from loaders.progress import Progress, Quiet
+from loaders.publish import publish
+from loaders.record import is_known, record_delivery
+from loaders.report import Check, Report
+from loaders.staging import Staging, read_table
+from loaders.store import StoredFile
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept."""
+
+    database_url: str
+    store: Path
+    source: str | None = None
+    only: tuple[str, ...] = ()
+    dry_run: bool = False
+    accept_shrink: bool = False
+    progress: Progress = field(default_factory=Quiet)
+
+
+def load_dataset(dataset: str, options: LoadOptions) -> Report:
+    """Load a delivery of a dataset. Raises DeliveryRefused with the report, or another LoadError."""
+    manifest = read_manifest(dataset)
+    wanted = manifest.select(options.only)
+    report = Report(dataset, options.source or manifest.url, datetime.now(UTC))
+    options.store.mkdir(parents=True, exist_ok=True)
+    try:
+        with report.timed("fetch"):
+            stored = fetch(report.source, manifest, options.store, options.progress)
+        report.files = [file.record for file in stored]
+        with closing(_connect(options.database_url, dataset)) as connection:
+            _Load(manifest, wanted, options, report, connection).run(stored)
+    except psycopg.OperationalError as error:
+        raise LoadError(
+            f"The database broke off the load: {error}. What was live is live still; load again."
+        ) from error
+    finally:
+        options.progress.done()
+    return report
+
+
+def _connect(database_url: str, dataset: str) -> Connection:
+    connection = psycopg.connect(database_url, autocommit=True, application_name=f"opennrw load {dataset}")
+    connection.execute("set statement_timeout = 0")
+    connection.execute("set work_mem = '256MB'")
+    connection.execute("set jit = off")
+    return connection
+
+
+@dataclass(frozen=True)
+class _Load:
+    manifest: Manifest
+    wanted: tuple[str, ...]
+    options: LoadOptions
+    report: Report
+    connection: Connection
+
+    def run(self, stored: list[StoredFile]) -> None:
+        """Bring the stored files in, unless the same ones came in before."""
+        digest = digest_delivery(self.manifest, stored)
+        self._wait_for_turn()
+        if not self.options.dry_run and is_known(self.connection, self.wanted, digest):
+            self.report.status = "unchanged"
+            return
+        tables = {name: read_table(self.connection, name) for name in self.wanted}
+        staging = Staging(self.connection, tables, self.options.progress)
+        try:
+            self._stage(stored, staging)
+            self._compare(staging)
+        except InvalidDelivery as error:
+            self.report.checks.append(Check(error.collection, error.rule, False, str(error)))
+            self._refuse([str(error)], digest)
+        refusals = find_refusals(self.report.checks, self.options.source is None, self.options.accept_shrink)
+        if refusals:
+            self._refuse(refusals, digest)
+        elif self.options.dry_run:
+            self.report.status = "dry-run"
+        else:
+            self.options.progress.step("publish", None)
+            with self.report.timed("publish"):
+                publish(self.connection, self.manifest, list(tables.values()), self.report, digest)
+
+    def _wait_for_turn(self) -> None:
+        """One load of a dataset at a time; the lock ends with the session."""
+        key = f"opennrw load {self.manifest.dataset}"
+        row = self.connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key]).fetchone()
+        if not (row and row[0]):
+            self.options.progress.step(f"wait for another load of {self.manifest.dataset}", None)
+            with self.report.timed("wait"):
+                self.connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [key])
+
+    def _stage(self, stored: list[StoredFile], staging: Staging) -> None:
+        with TemporaryDirectory(prefix="load-", dir=self.options.store) as folder:
+            self.options.progress.step("unpack", None)
+            with self.report.timed("unpack"):
+                unpacked = unpack_delivery(self.manifest, stored, Path(folder))
+            self.report.checks.append(unpacked.check())
+            self.options.progress.step("stage", None)
+            with self.report.timed("stage"):
+                _loader(self.manifest.dataset)(Context(self.manifest, unpacked.files, self.wanted, staging))
+
+    def _compare(self, staging: Staging) -> None:
+        self.options.progress.step("compare", None)
+        with self.report.timed("compare"):
+            for name, table in staging.tables.items():
+                counts = compare(self.connection, table, staging)
+                require_balance(name, counts)
+                self.report.collections[name] = counts
+                self.report.checks += check_counts(self.connection, table, self.manifest.collections[name], counts)
+        self.report.rejects, self.report.first_rejects = read_rejects(self.connection)
+
+    def _refuse(self, reasons: list[str], digest: str) -> None:
+        self.report.status = "refused"
+        self.report.rejects, self.report.first_rejects = read_rejects(self.connection)
+        text = "\n".join(reasons)
+        if not self.options.dry_run:
+            with self.connection.transaction():
+                self.report.delivery, _ = record_delivery(
+                    self.connection, self.manifest.loader, self.report, digest, "refused", text
+                )
+        raise DeliveryRefused(
+            f"The delivery of {self.manifest.dataset} was refused; nothing was changed.\n{text}", self.report
+        )
+
+
+def _loader(dataset: str) -> Callable[[Context], None]:
+    return importlib.import_module(f"loaders.{dataset}.load").load
