@@ -84,9 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         routes=[*(resource(path, endpoint) for path, endpoint in ROUTES.items()), _static(context.pages)],
         lifespan=_lifespan(context, collections),
         exception_handlers={
-            ServiceError: problems.answer_service_error,
             HTTPException: problems.answer_http_error,
-            Exception: problems.answer_unexpected,
         },
     )
     app.state.context = context
@@ -96,7 +94,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.user_middleware = [
         Middleware(Observe, metrics=metrics),
         Middleware(CompressMiddleware, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
-        Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"], expose_headers=EXPOSED),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=["*"],
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        ),
     ]
     return app
 
@@ -116,13 +120,20 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
 
 
 def resource(path: str, endpoint: Endpoint) -> Route:
-    """A route that answers OPTIONS with what it allows, and tells the metrics its template."""
+    """A route that answers OPTIONS with what it allows, turns errors into problem documents, and tells the metrics
+    its template.
+    """
 
     async def answer(request: Request) -> Response:
         request.scope[ROUTE] = path
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": problems.ALLOWED_METHODS})
-        return await endpoint(request)
+        try:
+            return await endpoint(request)
+        except ServiceError as error:
+            return await problems.answer_service_error(request, error)
+        except Exception as error:
+            return await problems.answer_unexpected(request, error)
 
     return Route(path, answer, methods=["GET", "HEAD", "OPTIONS"])
 
@@ -133,7 +144,9 @@ def _static(pages: Pages) -> Mount:
     return Mount("/static", Static(directory=Path(pages.static_dir)))
 
 
-def _lifespan(context: Context, collections: tuple[Collection, ...]) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _lifespan(
+    context: Context, collections: tuple[Collection, ...]
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await context.database.open()

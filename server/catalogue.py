@@ -20,7 +20,9 @@ IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 STORAGE_SRID = 25832
 
 # Names that mean something else in a query string or a feature and so cannot be a property's
-RESERVED = frozenset({"f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "fid", "id", "geom", "oid"})
+RESERVED = frozenset(
+    {"f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "fid", "id", "geom", "oid"}
+)
 
 
 class Strict(BaseModel):
@@ -91,6 +93,10 @@ class Collection(Strict):
     datetime: str | None = None
     properties: tuple[Property, ...] = Field(strict=False)
     tiles: Tiles
+
+    def __hash__(self) -> int:
+        """By id, so that SQL texts can be cached by collection."""
+        return hash(self.id)
 
     @property
     def queryables(self) -> tuple[Property, ...]:
@@ -176,6 +182,7 @@ def read_collections(collections_dir: Path) -> tuple[Collection, ...]:
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
     """Read one YAML file into a model. Raises ConfigurationError that names file and line."""
+    node = None
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -219,14 +226,16 @@ def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     for part in location:
         if isinstance(node, yaml.MappingNode):
             pairs = node.value
-            found = [p for p in pairs if p[0].value == part] or (pairs[part : part + 1] if isinstance(part, int) else [])
+            found = [p for p in pairs if p[0].value == part] or (
+                pairs[part : part + 1] if isinstance(part, int) else []
+            )
             if not found:
                 break
             key, node = found[0]
             line = key.start_mark.line + 1
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
+            child = node.value[part]
+            node, line = child, child.start_mark.line + 1
         else:
             break
     return line

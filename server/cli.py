@@ -26,7 +26,6 @@ from server.migrations import MigrationError
 from server.serving import ServingError, check_port, public_url, serve
 from server.settings import Settings
 
-DATASETS = ("dvg1", "dvg2", "gebref", "hausumringe")
 KNOWN_ERRORS = (ClusterError, MigrationError, ServingError, LoadError, ServiceError, psycopg.Error, OSError)
 FAILED = 1
 
@@ -124,7 +123,7 @@ def serve_only(host: Host = None, port: Port = None) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def load(
-    dataset: Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")],
+    dataset: Annotated[str, typer.Argument(help="dvg1, dvg2, gebref, hausumringe: a folder below loaders/.")],
     source: Annotated[
         str | None,
         typer.Option(
@@ -289,7 +288,7 @@ def _load_example(database: Database, settings: Settings) -> None:
     folder: Path = settings.home / "example"
     if demo.prepare_deliveries(folder):
         say(f"Example deliveries written to {folder}")
-    for dataset in DATASETS:
+    for dataset in demo.DATASETS:
         say(f"Example data: {dataset}")
         options = {"source": str(folder), "only": (), "dry_run": False, "accept_shrink": True}
         report = _load(database, settings, dataset, **options)

@@ -31,7 +31,10 @@ class Box(NamedTuple):
     def common(self, other: "Box") -> "Box | None":
         """What both boxes cover, or None where they do not touch."""
         box = Box(
-            max(self.xmin, other.xmin), max(self.ymin, other.ymin), min(self.xmax, other.xmax), min(self.ymax, other.ymax)
+            max(self.xmin, other.xmin),
+            max(self.ymin, other.ymin),
+            min(self.xmax, other.xmax),
+            min(self.ymax, other.ymax),
         )
         return box if box.xmin <= box.xmax and box.ymin <= box.ymax else None
 
@@ -101,30 +104,46 @@ def transformer(source: int, target: int) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
 
 
-def outline(box: Box, steps: int = 32) -> tuple[list[float], list[float]]:
-    """Points along the four sides of a box, `steps` per side: its x and its y values, south, east, north, west."""
-    along = [i / steps for i in range(steps)]
-    width, height = box.xmax - box.xmin, box.ymax - box.ymin
-    xs = [box.xmin + t * width for t in along]
-    ys = [box.ymin + t * height for t in along]
-    x = xs + [box.xmax] * steps + [box.xmax - t * width for t in along] + [box.xmin] * steps
-    y = [box.ymin] * steps + ys + [box.ymax] * steps + [box.ymax - t * height for t in along]
-    return x, y
+# Segments per side: the sagitta of a side is cut to 1/256, 10 m for one as long as the state
+STEPS = 16
 
 
-def around(box: Box, source: int, target: int) -> Box:
-    """The box in the target CRS around a box of the source CRS, by its densified outline.
+@dataclass(frozen=True)
+class Frame:
+    """A box seen in another CRS: `outer` lies around it, `inner` within it (None where it is too thin for one)."""
+
+    outer: Box
+    inner: Box | None
+
+
+def to_frame(box: Box, source: int, target: int) -> Frame:
+    """Transform a box by its densified outline; both SRIDs in x, y order.
 
     Transforming just two corners would lose features: a parallel is no straight line in UTM.
     """
-    x, y = transformer(source, target).transform(*outline(box))
-    return Box(min(x), min(y), max(x), max(y))
+    if source == target:
+        return Frame(box, box)
+    x, y = transformer(source, target).transform(*_outline(box))
+    south, east, north, west = (slice(i * STEPS, (i + 1) * STEPS + 1) for i in range(4))
+    inner = Box(max(x[west]), max(y[south]), min(x[east]), min(y[north]))
+    thin = inner.xmin >= inner.xmax or inner.ymin >= inner.ymax
+    return Frame(Box(min(x), min(y), max(x), max(y)), None if thin else inner)
 
 
-def within(box: Box, source: int, target: int, steps: int = 32) -> Box | None:
-    """A box in the target CRS that lies inside a box of the source CRS; None where the box is too thin for one."""
-    x, y = transformer(source, target).transform(*outline(box, steps))
-    south, east, north, west = (slice(i * steps, (i + 1) * steps + 1) for i in range(4))
-    corner_x, corner_y = [*x, x[0]], [*y, y[0]]
-    inner = Box(max(corner_x[west]), max(corner_y[south]), min(corner_x[east]), min(corner_y[north]))
-    return inner if inner.xmin < inner.xmax and inner.ymin < inner.ymax else None
+@lru_cache(maxsize=1024)
+def around(box: Box, source: int, target: int) -> Box:
+    """The box in the target CRS around a box of the source CRS; for extents, which are asked for again and again."""
+    return to_frame(box, source, target).outer
+
+
+def _outline(box: Box) -> tuple[list[float], list[float]]:
+    """x and y of the points along the southern, eastern, northern and western side, closed."""
+    xmin, ymin, xmax, ymax = box
+    dx, dy = (xmax - xmin) / STEPS, (ymax - ymin) / STEPS
+    xs = [xmin + i * dx for i in range(STEPS)]
+    ys = [ymin + i * dy for i in range(STEPS)]
+    x_back = [xmax - i * dx for i in range(STEPS)]
+    y_back = [ymax - i * dy for i in range(STEPS)]
+    x = [*xs, *([xmax] * STEPS), *x_back, *([xmin] * STEPS), xmin]
+    y = [*([ymin] * STEPS), *ys, *([ymax] * STEPS), *y_back, ymin]
+    return x, y

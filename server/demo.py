@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import loaders
-from loaders.example.deliveries import write_deliveries
 from loaders.example.options import ExampleOptions
+from loaders.example.write import write_deliveries
 
+DATASETS = ("dvg1", "dvg2", "gebref", "hausumringe")
 STAMP = ".generator"
 
 

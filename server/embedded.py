@@ -160,13 +160,30 @@ class PrivateCluster:
             return False
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        # left behind by kill -9 or a power cut; PostgreSQL refuses it if another process has that number now
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._tidy_up()
         self._configure(self._make_socket_folder())
         self._launch()
         self._wait_until_ready()
         self._make_database()
         return True
+
+    def _tidy_up(self) -> None:
+        """Removes what kill -9 or a power cut left: PostgreSQL would refuse the file if its number is in use again.
+
+        Not before the killed server's children have ended: they may still write, which PostgreSQL knows from the file.
+        """
+        deadline = time.monotonic() + 15
+        while children := _processes_in(self.data):
+            if time.monotonic() > deadline:
+                numbers = ", ".join(map(str, children))
+                raise ClusterError(
+                    f"Processes of a killed server still work in {self.data}: {numbers}. End them first."
+                )
+            time.sleep(0.2)
+        if Path("/proc/self").exists():
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            for file in (self._folder / "socket").glob(".s.PGSQL.*"):
+                file.unlink()
 
     def _initialise(self) -> None:
         draft = self._folder / f"{self.binaries.major}.draft"
@@ -230,7 +247,6 @@ class PrivateCluster:
     def _launch(self) -> None:
         self.log.write_text("")
         self._give(self.log)
-        deadline = time.monotonic() + 15
         arguments = [
             "start",
             "--wait",
@@ -240,15 +256,9 @@ class PrivateCluster:
             "--log",
             str(self.log),
         ]
-        while self._run("pg_ctl", *arguments).returncode != 0:
-            said = self.log.read_text(errors="replace").strip()
-            # the children of a killed server need a moment to notice
-            if "still in use" not in said or time.monotonic() > deadline:
-                last = "\n".join(said.splitlines()[-6:])
-                raise ClusterError(
-                    f"The private cluster {self.data} did not start. Its log {self.log} ends with:\n{last}"
-                )
-            time.sleep(0.5)
+        if self._run("pg_ctl", *arguments).returncode != 0:
+            last = "\n".join(self.log.read_text(errors="replace").splitlines()[-6:])
+            raise ClusterError(f"The private cluster {self.data} did not start. Its log {self.log} ends with:\n{last}")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -336,19 +346,21 @@ def choose_binaries(found: list[Binaries], folder: Path) -> Binaries:
 
 
 def _works_in(pid: int, folder: Path) -> bool:
-    """Whether the process is alive and is the server of this data folder: its working directory is the data folder."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    if not Path("/proc/self/cwd").exists():
+    """Whether the process is alive and of this data folder's server: its working directory is the data folder."""
+    if not Path("/proc/self").exists():  # not Linux: alive must do
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
         return True
     try:
-        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
     except OSError:
         return False
+
+
+def _processes_in(folder: Path) -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(int(entry.name), folder)]
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:

@@ -158,7 +158,11 @@ def validators(exchange: Exchange, version: object, modified: datetime | None) -
 
 
 def respond(
-    exchange: Exchange, content: bytes, media_type: str, marks: Validators | None, headers: Mapping[str, str] | None = None
+    exchange: Exchange,
+    content: bytes,
+    media_type: str,
+    marks: Validators | None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer with what every representation carries."""
     text = media_type.startswith("text/")

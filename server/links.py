@@ -24,4 +24,6 @@ def link(rel: str, href: str, media_type: str | None = None, title: str | None =
 
 def to_link_header(links: list[Link]) -> str:
     """Value of a Link header (RFC 8288)."""
-    return ", ".join(f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "") for x in links)
+    return ", ".join(
+        f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "") for x in links
+    )

@@ -96,7 +96,7 @@ def _make_record(connection: psycopg.Connection) -> None:
     try:
         with connection.transaction():
             connection.execute(RECORD)
-    except psycopg.errors.InsufficientPrivilege as error:
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise MigrationError(
             f"The user {connection.info.user} may not change the schema of {connection.info.dbname}: "
             f"{error.diag.message_primary}. DATABASE_URL must name the owner of the database."

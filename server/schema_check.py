@@ -53,15 +53,20 @@ def differences(collection: Collection, columns: dict[str, str] | None, indexed:
     expected |= {name: {type_} for name, type_ in OWN_COLUMNS.items()}
     expected["geom"] = {f"geometry({collection.geometry},{STORAGE_SRID})"}
     found = [
-        f"{where}: '{name}' needs a column {table}.{name} of type {' or '.join(sorted(types))}, found {columns.get(name, 'none')}."
+        f"{where}: '{name}' needs a column {table}.{name} of type {' or '.join(sorted(types))}, "
+        f"found {columns.get(name, 'none')}."
         for name, types in expected.items()
         if columns.get(name) not in types
     ]
-    found += [f"{where}: the column {table}.{name} is not declared as a property." for name in columns.keys() - expected.keys()]
+    found += [
+        f"{where}: the column {table}.{name} is not declared as a property."
+        for name in columns.keys() - expected.keys()
+    ]
     searched = {p.name for p in collection.queryables} | {"fid", "id", "geom"}
     searched |= {collection.datetime} if collection.datetime else set()
     found += [
-        f"{where}: '{name}' can be searched, so {table} needs an index that begins with it: create index on {table} ({name}, fid)."
+        f"{where}: '{name}' can be searched, so {table} needs an index that begins with it: "
+        f"create index on {table} ({name}, fid)."
         for name in sorted(searched - indexed)
     ]
     return found

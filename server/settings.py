@@ -24,18 +24,28 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
 
-    database_url: str | None = Field(None, description="owner's libpq URL; without it a private cluster is used")
-    reader_database_url: str | None = Field(
-        None, description="the server's libpq URL; without it the owner's with the role opennrw_reader"
+    database_url: str | None = Field(
+        default=None, description="owner's libpq URL; without it a private cluster is used"
     )
-    base_url: str | None = Field(None, description="public URL of the service; without it each request's Host header")
+    reader_database_url: str | None = Field(
+        default=None, description="the server's libpq URL; without it the owner's with the role opennrw_reader"
+    )
+    base_url: str | None = Field(
+        default=None, description="public URL of the service; without it each request's Host header"
+    )
     home: Path = Field(default_factory=default_home, validation_alias="OPENNRW_HOME")
-    host: str = Field("127.0.0.1", validation_alias="OPENNRW_HOST")
-    port: int = Field(8080, ge=1, le=65535, validation_alias="OPENNRW_PORT")
+    host: str = Field(default="127.0.0.1", validation_alias="OPENNRW_HOST")
+    port: int = Field(default=8080, ge=1, le=65535, validation_alias="OPENNRW_PORT")
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 4), ge=1, validation_alias="OPENNRW_WORKERS")
-    collections_dir: Path = Field(ROOT / "collections", validation_alias="OPENNRW_COLLECTIONS_DIR")
-    config_dir: Path = Field(ROOT / "config", validation_alias="OPENNRW_CONFIG_DIR")
-    log_level: str = Field("info", validation_alias="OPENNRW_LOG_LEVEL")
-    pool_size: int = Field(8, ge=1, validation_alias="OPENNRW_POOL_SIZE", description="connections per worker process")
-    pool_timeout: float = Field(3.0, gt=0, validation_alias="OPENNRW_POOL_TIMEOUT", description="seconds, then 503")
-    statement_timeout: int = Field(30, ge=1, validation_alias="OPENNRW_STATEMENT_TIMEOUT", description="seconds")
+    collections_dir: Path = Field(default=ROOT / "collections", validation_alias="OPENNRW_COLLECTIONS_DIR")
+    config_dir: Path = Field(default=ROOT / "config", validation_alias="OPENNRW_CONFIG_DIR")
+    log_level: str = Field(default="info", validation_alias="OPENNRW_LOG_LEVEL")
+    pool_size: int = Field(
+        default=8, ge=1, validation_alias="OPENNRW_POOL_SIZE", description="connections per worker process"
+    )
+    pool_timeout: float = Field(
+        default=3.0, gt=0, validation_alias="OPENNRW_POOL_TIMEOUT", description="seconds, then 503"
+    )
+    statement_timeout: int = Field(
+        default=30, ge=1, validation_alias="OPENNRW_STATEMENT_TIMEOUT", description="seconds"
+    )

@@ -21,7 +21,14 @@ def components(lang: Language) -> dict[str, Any]:
 
 
 def _query(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"in": "query", "description": description, "required": False, "schema": schema, "style": "form", "explode": False}
+    return {
+        "in": "query",
+        "description": description,
+        "required": False,
+        "schema": schema,
+        "style": "form",
+        "explode": False,
+    }
 
 
 def _path(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +40,9 @@ def _parameters(lang: Language) -> dict[str, Any]:
     box = {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}}
     return {
         "f": _query("Format; wins over the Accept header", {"type": "string", "enum": ["json", "html"]}),
-        "lang": _query("Language; wins over Accept-Language", {"type": "string", "enum": list(LANGUAGES), "default": lang}),
+        "lang": _query(
+            "Language; wins over Accept-Language", {"type": "string", "enum": list(LANGUAGES), "default": lang}
+        ),
         "limit": _query(
             f"Number of features on a page. More than {MAX_LIMIT} is {MAX_LIMIT}; the link `next` goes on.",
             {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
@@ -99,7 +108,9 @@ def _schemas() -> dict[str, Any]:
     geometry = {"$ref": "#/components/schemas/geometryGeoJSON"}
     collection = {"$ref": "#/components/schemas/collection"}
     feature = {"$ref": "#/components/schemas/featureGeoJSON"}
-    extent = _object([], spatial=_object([], bbox=_array(_array({"type": "number"})), crs=STRING), temporal={"type": "object"})
+    extent = _object(
+        [], spatial=_object([], bbox=_array(_array({"type": "number"})), crs=STRING), temporal={"type": "object"}
+    )
     return {
         "html": STRING,
         "binary": {"type": "string", "format": "binary"},

@@ -109,7 +109,12 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
         link(f"{OGC_REL}queryables", exchange.href(*at, "queryables"), SCHEMA_JSON, "Queryables"),
         link(f"{OGC_REL}schema", exchange.href(*at, "schema"), SCHEMA_JSON, "Schema"),
         link("describedby", exchange.href(*at, "schema", f="feature"), SCHEMA_JSON, "GeoJSON-Schema"),
-        link(f"{OGC_REL}tilesets-vector", exchange.href(*at, "tiles"), JSON, "Vektorkacheln" if german else "Vector tiles"),
+        link(
+            f"{OGC_REL}tilesets-vector",
+            exchange.href(*at, "tiles"),
+            JSON,
+            "Vektorkacheln" if german else "Vector tiles",
+        ),
         link("provenance", exchange.href(*at, "provenance"), JSON, "Herkunft" if german else "Provenance"),
         link("provenance", exchange.href(*at, "provenance", f="html"), HTML, "Herkunft" if german else "Provenance"),
         _licence(exchange),

@@ -46,7 +46,13 @@ def operation(
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("ETag", "Last-Modified")},
         "content": {media: {"schema": ref("schemas", name)} for media, name in content.items()},
     }
-    errors = {"304": "NotModified", "400": "InvalidParameter", "404": "NotFound", "406": "NotAcceptable", "503": "Unavailable"}
+    errors = {
+        "304": "NotModified",
+        "400": "InvalidParameter",
+        "404": "NotFound",
+        "406": "NotAcceptable",
+        "503": "Unavailable",
+    }
     return {
         "get": {
             "operationId": operation_id,
@@ -71,9 +77,7 @@ def _service_paths() -> dict[str, Any]:
         ),
         "/api": operation("getApi", "service", "API definition", {OPENAPI: "object", HTML: "html"}),
         "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", HTML: "html"}),
-        "/tileMatrixSets": operation(
-            "getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object"}
-        ),
+        "/tileMatrixSets": operation("getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object"}),
         "/tileMatrixSets/WebMercatorQuad": operation(
             "getTileMatrixSet", "tiles", "Tile matrix set WebMercatorQuad", {JSON: "object"}
         ),

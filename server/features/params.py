@@ -70,7 +70,9 @@ def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> 
         boxes=parse_bbox(parameters.get("bbox"), bbox_crs),
         since=since if collection.datetime else None,
         until=until if collection.datetime else None,
-        filters=tuple((p.name, parse_value(p, parameters[p.name])) for p in collection.queryables if p.name in parameters),
+        filters=tuple(
+            (p.name, parse_value(p, parameters[p.name])) for p in collection.queryables if p.name in parameters
+        ),
     )
     if "cursor" not in parameters:
         return query
@@ -153,7 +155,9 @@ def _day(text: str, part: str, *, open_allowed: bool) -> datetime | None:
             return datetime.fromisoformat(part.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidParameter("datetime", text, f"'{part[:40]}' is no date or date-time with zone of RFC 3339", DATE_EXAMPLES)
+    raise InvalidParameter(
+        "datetime", text, f"'{part[:40]}' is no date or date-time with zone of RFC 3339", DATE_EXAMPLES
+    )
 
 
 def parse_value(prop: Property, text: str) -> Value:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from psycopg import sql
 
 from server.catalogue import STORAGE_SRID, Collection
-from server.crs import Box, Crs, around, within
+from server.crs import Box, Crs, around, to_frame
 from server.ewkb import to_ewkb
 from server.features.params import ItemsQuery
 from server.spatial_key import covering
@@ -20,9 +20,6 @@ from server.state import State
 
 Search = Literal["everything", "keys", "index"]
 
-# Rounding of the index's float boxes (0.5 m at 5,800 km) and the sagitta between two points of an outline
-MARGIN = 10.0
-INNER_MARGIN = 5.0
 FIRST, LAST = -1, 2**63 - 1
 NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
 
@@ -104,16 +101,21 @@ def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
     if state.bbox is None:
         return ()
     srid = query.bbox_crs.srid
-    extent = around(state.bbox.grown(MARGIN, MARGIN), STORAGE_SRID, srid)
-    areas = []
-    for box in query.boxes:
-        if cut := box.common(extent):
-            outer = around(cut, srid, STORAGE_SRID).grown(MARGIN, MARGIN)
-            inner = within(cut, srid, STORAGE_SRID)
-            shrunk = inner.grown(-INNER_MARGIN, -INNER_MARGIN) if inner else NOWHERE
-            valid = shrunk.xmin < shrunk.xmax and shrunk.ymin < shrunk.ymax
-            areas.append(Area(box, outer, shrunk if valid else NOWHERE))
-    return tuple(areas)
+    extent = around(state.bbox.grown(1, 1), STORAGE_SRID, srid)
+    return tuple(to_area(box, cut, srid) for box in query.boxes if (cut := box.common(extent)))
+
+
+def to_area(box: Box, cut: Box, srid: int) -> Area:
+    """A box whose part `cut` is searched.
+
+    The margin makes up for the sagitta between two points of the outline and for the index's float boxes, which
+    are rounded to 0.5 m at 5,800 km.
+    """
+    frame = to_frame(cut, srid, STORAGE_SRID)
+    margin = 2 + 1e-4 * max(frame.outer.xmax - frame.outer.xmin, frame.outer.ymax - frame.outer.ymin)
+    inner = frame.inner.grown(-margin, -margin) if frame.inner else NOWHERE
+    usable = inner.xmin < inner.xmax and inner.ymin < inner.ymax
+    return Area(box, frame.outer.grown(margin, margin), inner if usable else NOWHERE)
 
 
 def prefers_keys(areas: tuple[Area, ...], state: State, limit: int) -> bool:
@@ -185,7 +187,11 @@ def _rows(shape: Shape) -> sql.Composable:
     order = sql.SQL("desc" if shape.backward else "asc")
     conditions = [*_attribute_conditions(shape)]
     if shape.search == "keys":
-        conditions = [sql.SQL("fid between r.low and r.high"), *conditions, sql.SQL("({}) is true").format(_spatial(shape))]
+        conditions = [
+            sql.SQL("fid between r.low and r.high"),
+            *conditions,
+            sql.SQL("({}) is true").format(_spatial(shape)),
+        ]
         return sql.SQL(
             """
   select s.* from unnest(%(low)s::bigint[], %(high)s::bigint[]) r (low, high)

@@ -19,7 +19,8 @@ def tile_text(collection: Collection) -> bytes:
     return (
         sql.SQL(
             """
-select (select version from provenance.collection where collection = {name}), ST_AsMVT(q, {name}, {extent}, 'geom', 'fid')
+select (select version from provenance.collection where collection = {name}),
+  ST_AsMVT(q, {name}, {extent}, 'geom', 'fid')
 from (
   select {columns},
     ST_AsMVTGeom(ST_Transform(t.geom, {srid}), %(tile)s::box2d, {extent}, {buffer}, true) as geom

@@ -34,9 +34,7 @@ async def get_tilesets(request: Request) -> Response:
     """/collections/{collectionId}/tiles"""
     exchange = open_exchange(request)
     collection = exchange.collection()
-    return respond_document(
-        exchange, tilesets_document(exchange, collection), "tilesets.html", collection=collection
-    )
+    return respond_document(exchange, tilesets_document(exchange, collection), "tilesets.html", collection=collection)
 
 
 async def get_tileset(request: Request) -> Response:
