@@ -1,0 +1,90 @@
+"""What the scripts of a map need to know: layers in drawing order, words, extent. Pure functions."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from server.catalogue import Collection
+from server.ui.texts import Texts
+
+# Groups of the layer list, and whether their layers are shown at first
+GROUPS = {"dvg1": True, "gebref": True, "hausumringe": True, "dvg2": False}
+RANKS = ("land", "regierungsbezirk", "kreis", "gemeinde")
+State = Mapping[str, Any]
+
+
+def group_of(collection: Collection) -> str:
+    """The heading of the layer list below which a collection stands."""
+    return collection.dataset if collection.dataset in GROUPS else "other"
+
+
+def in_groups(collections: Iterable[Collection]) -> list[tuple[str, list[Collection]]]:
+    """Collections below their headings, boundaries from large units to small ones."""
+    collections = list(collections)
+    found = []
+    for group in (*GROUPS, "other"):
+        members = [c for c in collections if group_of(c) == group]
+        if members:
+            found.append((group, sorted(members, key=_rank)))
+    return found
+
+
+def map_layers(collections: Iterable[Collection], states: Mapping[str, State], texts: Texts) -> list[dict[str, Any]]:
+    """Layers of a map as JSON for its script, grouped as in the layer list."""
+    return [
+        map_layer(collection, states.get(collection.id) or {}, texts)
+        for _, members in in_groups(collections)
+        for collection in members
+    ]
+
+
+def map_layer(collection: Collection, state: State, texts: Texts) -> dict[str, Any]:
+    """One layer: where its tiles are, what its attributes are called, whether it is shown at first."""
+    lang = texts.lang
+    shown = set(collection.tiles.properties)
+    return {
+        "id": collection.id,
+        "dataset": collection.dataset,
+        "title": collection.title.in_(lang),
+        "geometry": collection.geometry,
+        "tiles": f"/collections/{collection.id}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}",
+        "minzoom": collection.tiles.minzoom,
+        "maxzoom": collection.tiles.maxzoom,
+        "bounds": state.get("bbox"),
+        "label": collection.label,
+        "visible": GROUPS.get(collection.dataset, True),
+        "properties": [
+            {
+                "name": p.name,
+                "title": p.title.in_(lang),
+                "type": p.type,
+                "unit": p.unit,
+                "codes": {code: text.in_(lang) for code, text in p.codes.items()},
+            }
+            for p in collection.properties
+            if p.name in shown
+        ],
+    }
+
+
+def ground_of(collection: Collection | None, collections: Iterable[Collection]) -> list[Collection]:
+    """Collections that lie below a collection's own features: boundaries, and outlines below addresses.
+
+    Boundaries of one generalisation only: a line of DVG2 beside the same line of DVG1 confuses.
+    """
+    if collection is not None and collection.dataset == "dvg2":
+        return [c for c in collections if c.dataset == "dvg2" and c.id != collection.id]
+    own = collection.id if collection is not None else None
+    return [c for c in collections if GROUPS.get(c.dataset) and c.id != own and c.geometry != "Point"]
+
+
+def union_of(boxes: Iterable[list[float] | None]) -> list[float] | None:
+    """Box (west, south, east, north) around boxes; None where there is none."""
+    known = [box for box in boxes if box]
+    if not known:
+        return None
+    return [min(b[0] for b in known), min(b[1] for b in known), max(b[2] for b in known), max(b[3] for b in known)]
+
+
+def _rank(collection: Collection) -> tuple[int, str]:
+    name = collection.id.split("_")[0]
+    return (RANKS.index(name) if name in RANKS else len(RANKS), collection.id)
