@@ -158,7 +158,7 @@ def load(
     if as_json:
         out(json.dumps(report.to_dict(), ensure_ascii=False, indent=2, default=str))
     else:
-        console.show_report(report.to_dict())
+        console.show_report(report)
     if refusal:
         raise refusal
 

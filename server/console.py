@@ -2,17 +2,18 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict, fields
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loaders.progress import Progress as LoadProgress
+from loaders.report import Counts, Report
 
-COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "duplicate", "deleted", "repaired")
+COUNTS = tuple(field.name for field in fields(Counts))
 
 
 class Bars:
@@ -95,21 +96,23 @@ def progress() -> Iterator[LoadProgress]:
         bars.done()
 
 
-def show_report(report: Mapping[str, Any]) -> None:
-    """A load's report (`Report.to_dict()`): what became of every row, failed checks, rejected rows."""
-    delivery = f", delivery {report['delivery']}" if report.get("delivery") is not None else ""
-    out(f"{report['dataset']}: {report['status']}{delivery}, from {report['source']}")
-    _show_counts(report["collections"])
-    for check in report["checks"]:
-        if not check["passed"]:
-            out(f"  not passed: {check['collection']}: {check['rule']} ({check['detail']})")
-    for reject in report["rejects"]:
-        out(f"  rejected: {reject['file']}, line {reject['line']}: {reject['reason']}")
+def show_report(report: Report) -> None:
+    """A load's report: what became of every row, the checks not passed, the first rejected rows."""
+    delivery = f", delivery {report.delivery}" if report.delivery is not None else ""
+    out(f"{report.dataset}: {report.status}{delivery}, from {report.source}")
+    _show_counts({name: asdict(counts) for name, counts in report.collections.items()})
+    for check in report.checks:
+        if not check.passed:
+            out(f"  not passed: {check.collection or report.dataset}: {check.rule}: {check.detail}")
+    for reject in report.first_rejects:
+        out(f"  rejected: {reject.file}, line {reject.line}: {reject.reason}")
+    if (more := report.rejects - len(report.first_rejects)) > 0:
+        out(f"  rejected: {more} more, see the table provenance.reject")
 
 
-def _show_counts(collections: Mapping[str, Mapping[str, int]]) -> None:
+def _show_counts(collections: dict[str, dict[str, int]]) -> None:
     console = Console()
-    if console.is_terminal:
+    if console.is_terminal and collections:
         table = Table("collection", *COUNTS)
         for column in table.columns[1:]:
             column.justify = "right"

@@ -24,6 +24,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from loaders.example.options import ExampleOptions
+from loaders.example.write import write_deliveries
+from loaders.run import LoadOptions, load_dataset
+from server.demo import DATASETS
 from server.embedded import PrivateCluster
 from server.migrations import migrate
 
@@ -36,9 +40,7 @@ FAST = {
     "shared_buffers": "128MB",
     "autovacuum": "off",  # a worker in the template would block the copy of it
 }
-EXAMPLE_ADDRESSES = 600
-EXAMPLE_SEED = 1
-DATASETS = ("dvg1", "dvg2", "gebref", "hausumringe")
+EXAMPLE = ExampleOptions(addresses=600)
 START_TIMEOUT = 60
 
 
@@ -158,10 +160,8 @@ def _folder_from(variable: str, what: str) -> Path:
 @pytest.fixture(scope="session")
 def example_deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the invented town's deliveries, about 600 addresses: `<folder>/<dataset>/…`."""
-    from loaders.example import write_deliveries  # noqa: PLC0415
-
     folder = tmp_path_factory.mktemp("example")
-    write_deliveries(folder, addresses=EXAMPLE_ADDRESSES, seed=EXAMPLE_SEED)
+    write_deliveries(folder, EXAMPLE)
     return folder
 
 
@@ -170,13 +170,10 @@ def example_template(
     cluster: DatabaseServer, migrated_template: str, example_deliveries: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """A database with the example loaded; nothing may change it: it is the template of `example_database_url`."""
-    from loaders.progress import Quiet  # noqa: PLC0415
-    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
-
     url = cluster.create(migrated_template)
     store = tmp_path_factory.mktemp("store")
     for dataset in DATASETS:
-        load_dataset(dataset, LoadOptions(url, store, str(example_deliveries), (), False, False, Quiet()))
+        load_dataset(dataset, LoadOptions(url, store, source=str(example_deliveries)))
     yield url
     cluster.drop(url)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from server.migrations import CONFIG, LOADERS, LOCK, MigrationError, find_migrations, migrate, pending
 
@@ -89,8 +90,19 @@ def test_no_migrations_at_all_means_a_wrong_folder(empty_database_url: str, tmp_
 
 
 def test_an_unreachable_database_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MigrationError, match=r"(?s)cannot be reached: .*Check DATABASE_URL"):
+    with pytest.raises(MigrationError, match="cannot be reached; check DATABASE_URL"):
         pending(f"host={tmp_path} dbname=nowhere")
+
+
+def test_only_the_owner_migrates(empty_database_url: str) -> None:
+    name = conninfo_to_dict(empty_database_url)["dbname"]
+    reader = make_conninfo(empty_database_url, user="opennrw_reader")
+    with psycopg.connect(empty_database_url, autocommit=True) as owner:
+        owner.execute(find_migrations()[0].content)
+    with pytest.raises(
+        MigrationError, match=f"opennrw_reader may not change the schema of {name}: .* must name the owner"
+    ):
+        migrate(reader)
 
 
 def test_the_reader_can_ask_and_cannot_write(connection: psycopg.Connection[Any]) -> None:
