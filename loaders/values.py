@@ -1,6 +1,7 @@
 """Values that deliveries hold as text. What does not parse is rejected by the sieve; empty is null."""
 
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +76,12 @@ def parse_numbers(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
     bad = to_mask(pc.and_(pc.invert(matching), column.is_valid()))
     sieve.refuse(bad, lambda i: f"{name} '{column[i]}' is no number; it must look like 349925.060 or 349925,060")
     return pc.replace_substring(pc.if_else(matching, column, None), ",", ".").cast(pa.float64())
+
+
+def join_texts(*columns: pa.Array) -> pa.Array:
+    """The columns' texts run together, row by row; null where one of them is."""
+    parts: list[Any] = [*columns, EMPTY]
+    return pc.binary_join_element_wise(*parts)
 
 
 def to_mask(condition: pa.Array) -> Mask:

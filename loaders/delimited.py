@@ -1,0 +1,148 @@
+"""Text with a separator and without quotes, read by columns; a line that does not fit becomes a reject."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from loaders.batch import Mask, Sieve
+from loaders.errors import InvalidDelivery
+from loaders.report import Reject
+from loaders.values import describe_bytes
+
+SEPARATOR = ";"
+BLOCK = 8 << 20
+MAX_LINE = 1 << 20
+BOM = b"\xef\xbb\xbf"
+LF, CR, SPACE = b"\n"[0], b"\r"[0], b" "[0]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file as text columns (empty is null), their line numbers, and the lines beside them that do not fit."""
+
+    file: str
+    columns: dict[str, pa.Array]
+    lines: np.ndarray
+    rejects: list[Reject]
+
+    def raw(self, index: int) -> str:
+        """The line as it stood in the file."""
+        return SEPARATOR.join(column[index].as_py() or "" for column in self.columns.values())
+
+
+def count_fields(path: Path) -> int:
+    """Fields of a line: as most of the first lines have them, for the first one may be damaged."""
+    with path.open("rb") as opened:
+        lines = [line for line in islice(opened, 1000) if line.strip()]
+    counts = Counter(line.count(SEPARATOR.encode()) + 1 for line in lines)
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
+    """Read a UTF-8 file (with or without BOM, LF or CRLF) in blocks of lines. Empty lines are no rows."""
+    line = 1
+    for block in _blocks(path):
+        content = np.frombuffer(block, np.uint8)
+        ends = np.flatnonzero(content == LF)
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        stops = ends - (content[ends - 1] == CR)
+        filled = np.flatnonzero(stops > starts)
+        yield _parse(path.name, block, _Lines(starts[filled], stops[filled], filled + line), fields)
+        line += len(ends)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Where the lines of a block begin and stop (before their end of line), and their numbers in the file."""
+
+    starts: np.ndarray
+    stops: np.ndarray
+    numbers: np.ndarray
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Whole lines; the last one ends like the others."""
+    with path.open("rb") as opened:
+        rest = opened.read(len(BOM)).removeprefix(BOM)
+        while chunk := opened.read(BLOCK):
+            block = rest + chunk
+            end = block.rfind(b"\n") + 1
+            rest = block[end:]
+            if len(rest) > MAX_LINE:
+                raise InvalidDelivery(
+                    "lines",
+                    f"{path.name} holds a line of more than {MAX_LINE} bytes: it is no text of rows. Fetch it again.",
+                )
+            if end:
+                yield block[:end]
+        if rest:
+            yield rest + b"\n"
+
+
+def _parse(file: str, block: bytes, lines: _Lines, fields: Sequence[str]) -> Rows:
+    def text(index: int) -> bytes:
+        return block[lines.starts[index] : lines.stops[index]]
+
+    sieve = Sieve(file, lines.numbers, lambda i: text(i).decode("utf-8", "backslashreplace"))
+    counts = _count_separators(block, lines) + 1
+    sieve.refuse(counts != len(fields), lambda i: f"the line has {counts[i]} fields, it must have {len(fields)}")
+    sieve.refuse(_find_controls(block, lines), lambda _: "the line holds a control character; it must be plain text")
+    faults = _find_wrong_bytes(block, lines, text)
+    sieve.refuse(np.isin(np.arange(len(counts)), list(faults)), faults.__getitem__)
+    if not sieve.good.all():
+        block = b"".join(text(i) + b"\n" for i in np.flatnonzero(sieve.good).tolist())
+    return Rows(file, _read_columns(block, fields), lines.numbers[sieve.good], sieve.rejects())
+
+
+def _count_separators(block: bytes, lines: _Lines) -> np.ndarray:
+    positions = np.flatnonzero(np.frombuffer(block, np.uint8) == ord(SEPARATOR))
+    return np.searchsorted(positions, lines.stops) - np.searchsorted(positions, lines.starts)
+
+
+def _find_controls(block: bytes, lines: _Lines) -> Mask:
+    """Lines with a control character, which PostgreSQL or a reader of lines would trip over."""
+    positions = np.flatnonzero(np.frombuffer(block, np.uint8) < SPACE)
+    return np.searchsorted(positions, lines.stops) > np.searchsorted(positions, lines.starts)
+
+
+def _find_wrong_bytes(block: bytes, lines: _Lines, text: Callable[[int], bytes]) -> dict[int, str]:
+    """Lines that are not UTF-8, and why. Almost always the whole block is, which is quick to see."""
+    try:
+        pa.array([block], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        faults = ((index, _fault(text(index))) for index in range(len(lines.starts)))
+        return {index: fault for index, fault in faults if fault}
+    return {}
+
+
+def _fault(line: bytes) -> str | None:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return describe_bytes(error)
+    return None
+
+
+def _read_columns(block: bytes, fields: Sequence[str]) -> dict[str, pa.Array]:
+    if not block.strip():
+        return {name: pa.array([], pa.string()) for name in fields}
+    source: Any = pa.BufferReader(block)
+    table = pacsv.read_csv(
+        source,
+        read_options=pacsv.ReadOptions(column_names=list(fields), block_size=len(block) + 1),
+        parse_options=pacsv.ParseOptions(delimiter=SEPARATOR, quote_char=False, escape_char=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(fields, pa.string()),
+            strings_can_be_null=True,
+            null_values=[""],
+            check_utf8=False,
+        ),
+    )
+    return {name: pa.concat_arrays(table[name].chunks) for name in fields}
