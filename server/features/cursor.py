@@ -14,7 +14,7 @@ REMEDY = "Take the links next and prev as they are, or leave the parameter out t
 
 @dataclass(frozen=True)
 class Cursor:
-    """Go on after the key `fid`, or before it where `backward`."""
+    """Go on upwards from the key `fid`, or downwards where `backward`; both include it."""
 
     fid: int
     backward: bool = False

@@ -4,23 +4,27 @@ from dataclasses import dataclass
 
 from psycopg.rows import TupleRow
 
+from server.features.cursor import Cursor
 from server.features.params import ItemsQuery
 from server.state import State
+
+# How each feature's text begins. Inside a JSON string its quotes would be escaped, so it stands nowhere else
+BEGINNING = b'{"type":"Feature","id":'
 
 
 @dataclass(frozen=True)
 class Page:
     """features: JSON texts joined by commas. matched: number of all that match, None where it is not known exactly.
 
-    next_after, previous_before: keys for the cursors of the neighbouring pages, None where there is none.
+    next, previous: cursors of the neighbouring pages, None where there is none.
     """
 
     version: int
     features: bytes = b""
     returned: int = 0
     matched: int | None = None
-    next_after: int | None = None
-    previous_before: int | None = None
+    next: Cursor | None = None
+    previous: Cursor | None = None
 
 
 def to_page(query: ItemsQuery, state: State, row: TupleRow | None) -> Page:
@@ -28,19 +32,32 @@ def to_page(query: ItemsQuery, state: State, row: TupleRow | None) -> Page:
     if row is None:
         return Page(version=state.version, matched=0)
     version, total, features, first, last, found = row
+    features = features or b""
     more = found > query.limit
-    returned = min(found, query.limit)
-    backward = query.cursor.backward if query.cursor else False
-    has_next = returned > 0 and (backward or more)
-    has_previous = returned > 0 and (more if backward else query.cursor is not None)
+    if query.cursor and query.cursor.backward:
+        features = _without_first(features) if more else features
+        previous = Cursor(first, backward=True) if more else None
+        following = Cursor(last + 1) if found else None
+    else:
+        features = _without_last(features) if more else features
+        previous = Cursor(first - 1, backward=True) if query.cursor and found else None
+        following = Cursor(last) if more else None
     return Page(
         version=version or 0,
-        features=features or b"",
-        returned=returned,
+        features=features,
+        returned=min(found, query.limit),
         matched=_matched(query, total, found),
-        next_after=last if has_next else None,
-        previous_before=first if has_previous else None,
+        next=following,
+        previous=previous,
     )
+
+
+def _without_last(features: bytes) -> bytes:
+    return features[: features.rindex(b"," + BEGINNING)]
+
+
+def _without_first(features: bytes) -> bytes:
+    return features[features.index(b"," + BEGINNING) + 1 :]
 
 
 def _matched(query: ItemsQuery, total: int | None, found: int) -> int | None:

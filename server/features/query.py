@@ -20,7 +20,6 @@ from server.state import State
 
 Search = Literal["everything", "keys", "index"]
 
-FIRST, LAST = -1, 2**63 - 1
 NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
 
 
@@ -59,11 +58,12 @@ class Statement:
 def items_query(query: ItemsQuery, state: State) -> Statement | None:
     """The statement of a page; None where no feature can match.
 
-    Its one row: version and number of features of the collection, features as JSON text joined by commas, first
-    and last fid of the page, number of rows (one more than the limit where there is a further page).
+    Its one row: version and number of features of the collection, features as JSON text joined by commas in the
+    order of fid, lowest and highest fid, number of rows. There is one row more than the limit where another page
+    follows; `page.to_page` takes it off.
     """
     backward = query.cursor.backward if query.cursor else False
-    at = query.cursor.fid if query.cursor else FIRST
+    at = query.cursor.fid if query.cursor else 0
     parameters: dict[str, Any] = {"limit": query.limit, "rows": query.limit + 1, "at": at, "name": query.collection.id}
     parameters |= {f"p_{name}": value for name, value in query.filters}
     parameters |= {"since": query.since, "until": query.until}
@@ -141,7 +141,7 @@ def _square(box: Box) -> float:
 
 
 def key_ranges(areas: tuple[Area, ...], state: State, at: int | None, *, backward: bool) -> list[tuple[int, int]]:
-    """Ranges of fid that hold the areas' features, beyond the cursor, in reading order, without overlaps."""
+    """Ranges of fid that hold the areas' features, from the cursor on, in reading order, without overlaps."""
     ranges: list[tuple[int, int]] = []
     for low, high in sorted(
         r for area in areas for r in covering(area.outer.grown(state.half_width + 1, state.half_height + 1))
@@ -151,33 +151,30 @@ def key_ranges(areas: tuple[Area, ...], state: State, at: int | None, *, backwar
         else:
             ranges.append((low, high))
     if backward:
-        return [(low, min(high, at - 1)) for low, high in reversed(ranges) if at is not None and low < at]
-    return ranges if at is None else [(max(low, at + 1), high) for low, high in ranges if high > at]
+        return [(low, min(high, at)) for low, high in reversed(ranges) if at is not None and low <= at]
+    return ranges if at is None else [(max(low, at), high) for low, high in ranges if high >= at]
 
 
 @lru_cache(maxsize=2048)
 def page_text(shape: Shape) -> bytes:
-    """SQL text of a page."""
-    text = sql.SQL(
-        """
-with page as materialized (
-  select row_number() over () as number, p.* from ({rows}) p
-)
+    """SQL text of a page: one aggregate, because each further step over the rows costs a fifth of the answer."""
+    return (
+        sql.SQL(
+            """
 select c.version, c.features, f.features, f.first, f.last, f.found
 from (
-  select string_agg({feature} || '}}', ',' {order}) filter (where number <= %(limit)s) as features,
-    min(fid) filter (where number <= %(limit)s) as first,
-    max(fid) filter (where number <= %(limit)s) as last,
-    count(*) as found
-  from page t
+  select string_agg({feature}, ',' {order}) as features, min(fid) as first, max(fid) as last, count(*) as found
+  from ({rows}) t
 ) f
 left join provenance.collection c on c.collection = %(name)s"""
-    ).format(
-        rows=_rows(shape),
-        feature=feature_expression(shape.collection, shape.crs),
-        order=sql.SQL("order by fid" if shape.backward else ""),
+        )
+        .format(
+            rows=_rows(shape),
+            feature=feature_expression(shape.collection, shape.crs),
+            order=sql.SQL("order by fid" if shape.backward else ""),
+        )
+        .as_bytes()
     )
-    return text.as_bytes()
 
 
 def _rows(shape: Shape) -> sql.Composable:
@@ -199,7 +196,7 @@ def _rows(shape: Shape) -> sql.Composable:
     select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s
   ) s limit %(rows)s"""
         ).format(wanted=wanted, table=table, conditions=sql.SQL(" and ").join(conditions), order=order)
-    conditions.append(sql.SQL("fid < %(at)s" if shape.backward else "fid > %(at)s"))
+    conditions.append(sql.SQL("fid <= %(at)s" if shape.backward else "fid >= %(at)s"))
     if shape.search == "index":
         conditions.append(_spatial(shape))
     return sql.SQL("select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s").format(
@@ -248,7 +245,7 @@ def _spatial(shape: Shape) -> sql.Composable:
 
 
 def feature_expression(collection: Collection, crs: Crs) -> sql.Composable:
-    """SQL for a GeoJSON feature of table alias t, without its closing brace."""
+    """SQL for a GeoJSON feature of table alias t, as text."""
     geometry: sql.Composable = sql.SQL("t.geom")
     if crs.srid != STORAGE_SRID:
         geometry = sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(crs.srid))
@@ -257,14 +254,14 @@ def feature_expression(collection: Collection, crs: Crs) -> sql.Composable:
     names = (*(p.name for p in collection.properties), "delivery")
     columns = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
     return sql.SQL(
-        """'{{"type":"Feature","id":' || to_json(t.id) || ',"geometry":' || ST_AsGeoJSON({geometry}, {decimals}, 0)"""
-        """ || ',"properties":' || (select row_to_json(p) from (select {columns}) p)"""
+        """concat('{{"type":"Feature","id":', to_json(t.id), ',"geometry":', ST_AsGeoJSON({geometry}, {decimals}, 0),"""
+        """ ',"properties":', (select row_to_json(p) from (select {columns}) p), '}}')"""
     ).format(geometry=geometry, decimals=sql.Literal(crs.decimals), columns=columns)
 
 
 @lru_cache(maxsize=512)
 def item_text(collection: Collection, crs: Crs) -> bytes:
-    """SQL text for one feature by its id: version and features of the collection, JSON text without closing brace."""
+    """SQL text for one feature by its id: version and features of the collection, JSON text."""
     return (
         sql.SQL(
             """

@@ -18,7 +18,7 @@ from server.exchange import (
     respond_unchanged,
     validators,
 )
-from server.features.cursor import Cursor, to_token
+from server.features.cursor import to_token
 from server.features.formats.geojson import to_feature, to_feature_collection
 from server.features.page import Page, to_page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
@@ -84,9 +84,9 @@ def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link
     title = query.collection.title.in_(exchange.lang)
     links = [*exchange.links_self(), link("collection", exchange.href(*at), JSON, title)]
     media_type = exchange.formats[exchange.format]
-    for rel, fid, backward in (("next", page.next_after, False), ("prev", page.previous_before, True)):
-        if fid is not None:
-            token = to_token(Cursor(fid, backward), query.identity)
+    for rel, cursor in (("next", page.next), ("prev", page.previous)):
+        if cursor is not None:
+            token = to_token(cursor, query.identity)
             href = exchange.href_self(cursor=token, limit=query.limit, f=exchange.format)
             links.append(link(rel, href, media_type))
     return links

@@ -13,5 +13,5 @@ def to_feature_collection(head: dict[str, Any], features: bytes) -> bytes:
 
 
 def to_feature(feature: bytes, links: list[Link]) -> bytes:
-    """A feature; its text comes without the closing brace."""
-    return feature + b',"links":' + orjson.dumps(links) + b"}"
+    """A feature with links of its own."""
+    return feature[:-1] + b',"links":' + orjson.dumps(links) + b"}"
