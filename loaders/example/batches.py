@@ -83,7 +83,7 @@ class _Office:
         others = [other.unit.name for other in region.municipalities if other is not municipality]
         self._register = Register(others + [place.name for place in self.places[1:]], self._rng)
         self._has_quarters = int(municipality.unit.key) % 5 == 0
-        area = municipality.unit.geometry.buffer(-BORDER_CLEARANCE)
+        area = shapely.buffer(municipality.unit.geometry, -BORDER_CLEARANCE)
         shapely.prepare(area)
         centres = np.array([place.centre for place in self.places])
         self._ground = Ground(area, centres, np.array([place.radius for place in self.places]))

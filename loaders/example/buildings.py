@@ -4,7 +4,8 @@ A house is made in the frame of its group: x along the street, y into the block.
 walls they share have the same coordinates to the last bit.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -13,14 +14,20 @@ from loaders.example.noise import Bools, Floats, Ints, Warp
 from loaders.example.streets import Plan
 
 CORNERS = 12  # the most an outline has; shorter ones repeat their last corner
+GARAGE = (3.0, 6.5)  # width and depth in metres
 CLEARANCE = 1.0  # metres kept free around every house
 
 
+@dataclass(frozen=True)
 class Table:
     """Columns of equal length."""
 
-    def take(self, rows: Ints | Bools):  # noqa: ANN201
-        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})  # type: ignore[arg-type]
+    def take(self, rows: Ints | Bools) -> Self:
+        return type(self)(**{name: values[rows] for name, values in vars(self).items()})
+
+    def join(self, *others: Self) -> Self:
+        tables = (self, *others)
+        return type(self)(**{name: np.concatenate([vars(table)[name] for table in tables]) for name in vars(self)})
 
 
 @dataclass(frozen=True)
@@ -84,41 +91,44 @@ def erect(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator) -> t
     entrance = _to_world(frames, boxes.group, np.column_stack([door, boxes.near + 1.5])[:, None])[:, 0]
     houses = Houses(line, t, side, kind, plan.front_quarter[frames.front[boxes.group]], entrance)
     mains = _outlines(frames, boxes, np.arange(line.size), _functions(kind, rng), (_wings(boxes, kind, rng), True))
-    return houses, _join(mains, *_annexes(frames, boxes, kind, rng))
+    return houses, mains.join(*_annexes(frames, boxes, kind, rng))
 
 
 def _frames(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator) -> _Frames:
     """Divides every front into slots for groups of houses; lengths are measured after the warp."""
-    kind = plan.front_kind
-    start, end = plan.fronts[:, :2], plan.fronts[:, 2:]
-    run = end - start
+    kind, start = plan.front_kind, plan.fronts[:, :2]
+    run = plan.fronts[:, 2:] - start
     length = np.hypot(run[:, 0], run[:, 1])
     along = run / length[:, None]
-    middle = warp.frame((start + end) / 2 + centre, along)[2]
-    count = _draw(rng, kind, "group", integer=True)
-    width = _draw(rng, kind, "width")
-    setback = _draw(rng, kind, "setback")
-    depth = column("depth")[kind][:, 1]
-    closed = column("closed")[kind]
-    inset = _corner_space(setback, setback + depth, setback, plan.front_angles[:, 0])
-    beyond = np.where(closed, column("setback")[kind][:, 1] + depth + 2.4, setback + 0.55 * depth)
-    usable = length * middle - inset - _corner_space(setback, setback + depth, beyond, plan.front_angles[:, 1])
-    slack = column("slack")[kind]
-    count = np.minimum(count, np.floor(usable / width)).astype(np.int64)
-    groups = np.where(count > 0, np.maximum(1, np.floor(usable / (count * width + slack))), 0).astype(np.int64)
-    front = np.repeat(np.arange(length.size), groups)
-    turn = np.arange(front.size) - np.repeat(np.cumsum(groups) - groups, groups)
-    slot = usable[front] / groups[front]
-    place = (inset[front] + (turn + 0.5) * slot) / middle[front]
-    origin, direction, _ = warp.frame(start[front] + place[:, None] * along[front] + centre, along[front])
-    slack = slack[front]
+    stretch = warp.frame(start + run / 2 + centre, along)[2]
+    count, width, setback = (_draw(rng, kind, attribute) for attribute in ("group", "width", "setback"))
+    begin, usable = _usable(plan, length * stretch, setback)
+    count = np.minimum(np.floor(count), np.floor(usable / width))
+    slots = np.where(count > 0, np.maximum(1, np.floor(usable / (count * width + column("slack")[kind]))), 0)
+    slots = slots.astype(np.int64)
+    front = np.repeat(np.arange(length.size), slots)
+    turn = np.arange(front.size) - np.repeat(np.cumsum(slots) - slots, slots)
+    slot = usable[front] / slots[front]
+    t = (begin[front] + (turn + 0.5) * slot) / stretch[front]
+    origin, direction, _ = warp.frame(start[front] + t[:, None] * along[front] + centre, along[front])
     closed = column("closed")[kind[front]]
-    count = np.where(closed, np.maximum(1, np.round(slot / width[front])), count[front]).astype(np.int64)
-    each = np.where(closed, (slot - 0.4) / count, np.minimum(_draw(rng, kind[front], "width"), (slot - 2) / count))
-    spare = slot - each * count
-    offset = -slot / 2 + spare * rng.uniform(0.2, 0.8, front.size)
-    step_back = setback[front] + np.where(closed, 0, rng.uniform(-0.8, 0.8, front.size))
-    return _Frames(front, origin, direction, slot, count, each, offset, step_back, place)
+    count = np.where(closed, np.maximum(1, np.round(slot / width[front])), count[front])
+    narrow = np.minimum(_draw(rng, kind[front], "width"), (slot - 2) / count)
+    width = np.where(closed, (slot - 0.4) / count, narrow)
+    offset = -slot / 2 + (slot - width * count) * rng.uniform(0.2, 0.8, front.size)
+    setback = setback[front] + np.where(closed, 0, rng.uniform(-0.8, 0.8, front.size))
+    return _Frames(front, origin, direction, slot, count.astype(np.int64), width, offset, setback, t)
+
+
+def _usable(plan: Plan, length: Floats, setback: Floats) -> tuple[Floats, Floats]:
+    """Where along a front its houses begin, and for how many metres there is room before those of the next street."""
+    kind = plan.front_kind
+    far = setback + column("depth")[kind][:, 1]
+    begin = _corner_space(setback, far, setback, plan.front_angles[:, 0])
+    deepest = column("setback")[kind][:, 1] + column("depth")[kind][:, 1] + 2.4
+    loose = setback + 0.55 * column("depth")[kind][:, 1]
+    end = _corner_space(setback, far, np.where(column("closed")[kind], deepest, loose), plan.front_angles[:, 1])
+    return begin, length - begin - end
 
 
 def _corner_space(near: Floats, far: Floats, wanted: Floats, angle: Floats) -> Floats:
@@ -128,10 +138,10 @@ def _corner_space(near: Floats, far: Floats, wanted: Floats, angle: Floats) -> F
     return np.clip(np.maximum(*spaces), 1.0, 150.0)
 
 
-def _draw(rng: np.random.Generator, kind: Ints, attribute: str, *, integer: bool = False) -> Floats:
+def _draw(rng: np.random.Generator, kind: Ints, attribute: str) -> Floats:
     """A random value within the range that each kind gives for the attribute."""
     low, high = column(attribute)[kind].T
-    return rng.integers(low, high, endpoint=True) if integer else rng.uniform(low, high)
+    return rng.uniform(low, high)
 
 
 def _boxes(frames: _Frames, plan: Plan, rng: np.random.Generator) -> tuple[_Boxes, Ints]:
@@ -208,28 +218,15 @@ def _outlines(frames: _Frames, boxes: _Boxes, house: Ints, function: Ints, form:
 
 def _annexes(frames: _Frames, boxes: _Boxes, kind: Ints, rng: np.random.Generator) -> list[Outlines]:
     """Garages beside houses, then sheds, barns and workshops behind them."""
-    room = frames.slot[boxes.group] / 2
-    right_side = boxes.right + 3.2 < room
-    left_side = (boxes.left - 3.2 > -room) & ~right_side
-    outer_left = left_side & (boxes.left == frames.start[boxes.group])
-    beside = (rng.random(kind.size) < column("garages")[kind]) & (right_side | outer_left)
-    last = np.append(boxes.group[1:] != boxes.group[:-1], True)
-    house = np.flatnonzero(beside & (outer_left | last))
-    garage = boxes.take(house)
-    onleft = outer_left[house]
-    near = garage.near + rng.uniform(0.5, 4.0, house.size)
-    left = np.where(onleft, garage.left - 3.0, garage.right)
-    right = np.where(onleft, garage.left, garage.right + 3.0)
-    garage = _Boxes(garage.group, left, right, near, near + 6.5)
-    made = [_outlines(frames, garage, house, np.full(house.size, 2463), (_plain(garage), False))]
+    made = [_garages(frames, boxes, kind, rng)]
     for number, entry in enumerate(KINDS):
         if entry.rear is None:
             continue
         house = np.flatnonzero((kind == number) & (rng.random(kind.size) < entry.rear.share))
         front = boxes.take(house)
-        width = np.minimum(rng.uniform(*entry.rear.width, house.size), front.right - front.left)
-        if number == KIND["farm"]:
-            width = rng.uniform(*entry.rear.width, house.size)
+        width = rng.uniform(*entry.rear.width, house.size)
+        if number != KIND["farm"]:
+            width = np.minimum(width, front.right - front.left)
         left = front.left + rng.random(house.size) * (front.right - front.left - width)
         near = front.far + rng.uniform(*entry.rear.gap, house.size)
         rear = _Boxes(front.group, left, left + width, near, near + rng.uniform(*entry.rear.depth, house.size))
@@ -238,10 +235,22 @@ def _annexes(frames: _Frames, boxes: _Boxes, kind: Ints, rng: np.random.Generato
     return made
 
 
+def _garages(frames: _Frames, boxes: _Boxes, kind: Ints, rng: np.random.Generator) -> Outlines:
+    """They share a wall with the house, to its right or else its left, where the slot of its group has room."""
+    room = frames.slot[boxes.group] / 2
+    last = np.append(boxes.group[1:] != boxes.group[:-1], True)
+    on_right = last & (boxes.right + GARAGE[0] < room)
+    first = boxes.left == frames.start[boxes.group]
+    on_left = first & ~on_right & (boxes.left - GARAGE[0] > -room)
+    house = np.flatnonzero((on_right | on_left) & (rng.random(kind.size) < column("garages")[kind]))
+    box = boxes.take(house)
+    left = np.where(on_left[house], box.left - GARAGE[0], box.right)
+    right = np.where(on_left[house], box.left, box.right + GARAGE[0])
+    near = box.near + rng.uniform(0.5, 4.0, house.size)
+    garage = _Boxes(box.group, left, right, near, near + GARAGE[1])
+    return _outlines(frames, garage, house, np.full(house.size, 2463), (_plain(garage), False))
+
+
 def _plain(boxes: _Boxes) -> Floats:
     left, right, near, far = boxes.left, boxes.right, boxes.near, boxes.far
     return _padded([(left, near), (left, far), (right, far), (right, near)])
-
-
-def _join(*tables: Outlines) -> Outlines:
-    return Outlines(**{f.name: np.concatenate([getattr(table, f.name) for table in tables]) for f in fields(Outlines)})

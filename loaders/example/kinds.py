@@ -20,12 +20,13 @@ class Annexe:
 
 @dataclass(frozen=True)
 class Kind:
-    """Metres throughout. Houses stand in groups: `group` houses share walls, `slack` is left free per group."""
+    """Metres throughout. Houses stand in groups: `group` houses (from the first number to below
+    the second) share walls, `slack` is left free per group."""
 
     name: str
     block: tuple[float, float]
     skew: float
-    group: tuple[int, int]
+    group: Range
     width: Range
     depth: Range
     slack: float
@@ -46,7 +47,7 @@ KINDS = (
         "core",
         (56, 88),
         0.16,
-        (3, 7),
+        (3, 8),
         (7.5, 12),
         (9, 13),
         0.8,
@@ -61,7 +62,7 @@ KINDS = (
         "perimeter",
         (78, 135),
         0.05,
-        (3, 6),
+        (3, 7),
         (11, 17),
         (10, 13),
         1.5,
@@ -75,7 +76,7 @@ KINDS = (
         "detached",
         (66, 185),
         0.04,
-        (1, 1),
+        (1, 2),
         (9, 13.5),
         (8.5, 12),
         8.5,
@@ -89,7 +90,7 @@ KINDS = (
         "semi",
         (64, 190),
         0.03,
-        (2, 2),
+        (2, 3),
         (7, 9),
         (9.5, 12),
         8.0,
@@ -103,7 +104,7 @@ KINDS = (
         "row",
         (60, 180),
         0.02,
-        (4, 7),
+        (4, 8),
         (5.6, 6.8),
         (10, 12.5),
         5.0,
@@ -116,7 +117,7 @@ KINDS = (
         "flats",
         (92, 170),
         0.02,
-        (2, 3),
+        (2, 4),
         (15, 20),
         (11.5, 13),
         17.0,
@@ -129,7 +130,7 @@ KINDS = (
         "works",
         (170, 290),
         0.02,
-        (1, 1),
+        (1, 2),
         (34, 85),
         (28, 62),
         18.0,
@@ -143,7 +144,7 @@ KINDS = (
         "village",
         (82, 260),
         0.12,
-        (1, 1),
+        (1, 2),
         (9.5, 15),
         (9, 13),
         10.0,
@@ -157,7 +158,7 @@ KINDS = (
         "farm",
         (400, 400),
         0.0,
-        (1, 1),
+        (1, 2),
         (13, 20),
         (11, 14),
         230.0,

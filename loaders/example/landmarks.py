@@ -46,7 +46,7 @@ def raise_landmarks(
     return houses, Outlines(house, first_group + house, functions, ring, corners, claims, main)
 
 
-def _place(block: Block, what: str, plan: Plan, rng: np.random.Generator):  # noqa: ANN202
+def _place(block: Block, what: str, plan: Plan, rng: np.random.Generator):
     """Line, t, side, angle, middle and shapes of one landmark; its address is on the longest street of its block."""
     corners = np.array(block.corners)
     runs = np.roll(corners, -1, axis=0) - corners
@@ -58,7 +58,7 @@ def _place(block: Block, what: str, plan: Plan, rng: np.random.Generator):  # no
     t = (middle[0] - x) * ux + (middle[1] - y) * uy + offset
     side = int(runs[longest] @ (ux, uy) > 0)
     if what == "church":
-        length = float(np.clip(1.55 * (inner_radius(block) - 3), 15, 48))
+        length = float(np.clip(1.8 * (inner_radius(block) - 3), 16, 50))
         return line, t, side, rng.normal(0, 0.12), middle, [(_church(length), 3041)]
     angle = float(np.arctan2(runs[longest, 1], runs[longest, 0]))
     return line, t, side, angle, middle, [(SCHOOL, 3021), (GYM, 3221)]

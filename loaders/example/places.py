@@ -63,11 +63,11 @@ def _sizes(total: int, rng: np.random.Generator) -> list[int]:
 def _centres(municipality: Municipality, radii: list[float], rng: np.random.Generator) -> Floats:
     """Places with fields between them where there is room, side by side where there is not."""
     area = municipality.unit.geometry
-    x0, y0, x1, y1 = area.bounds
+    x0, y0, x1, y1 = shapely.bounds(area)
     candidates = rng.uniform((x0, y0), (x1, y1), (max(400, 30 * len(radii)), 2))
     candidates = np.concatenate([[municipality.seat], candidates])
     candidates = candidates[shapely.contains_xy(area, candidates)]
-    inland = shapely.distance(shapely.points(candidates), area.boundary)
+    inland = shapely.distance(shapely.points(candidates), shapely.boundary(area))
     chosen: list[int] = []
     clearance = np.full(len(candidates), np.inf)
     for radius in radii:

@@ -6,13 +6,13 @@ import numpy as np
 import shapely
 
 from loaders.example import tiling
-from loaders.example.names import LANDSCAPES, place_names
+from loaders.example.names import place_names, words
 from loaders.example.noise import Floats, Ints
 from loaders.example.options import ExampleOptions
 
 CENTRE = (406_000.0, 5_699_000.0)  # EPSG:25832, the middle of North Rhine-Westphalia
 LAND_NAME = "Nordrhein-Westfalen"
-CELLS_PER_MUNICIPALITY = 45
+CELLS_PER_MUNICIPALITY = 120
 BEZIRK_DIGITS = (6, 8, 4, 2)  # the real Regierungsbezirke bear 1, 3, 5, 7 and 9
 FIRST_CITY_KEY, FIRST_KREIS_KEY, KEY_STEP = 11, 54, 4
 
@@ -32,7 +32,6 @@ class Municipality:
     unit: Unit
     bezirk: str
     kreis: str
-    independent: bool
     addresses: int
     seat: tuple[float, float]
 
@@ -147,40 +146,46 @@ def _named(draft: _Draft, cities: list[int], kreis: Ints, rng: np.random.Generat
     names = place_names(rng)
     count = len(draft.shapes)
     bezirk = _bezirke(draft, kreis)
-    units: dict[str, list[Unit]] = {"L": [], "R": [], "K": [], "G": []}
+    units: dict[str, list[Unit]] = {"L": [Unit("L", LAND_NAME, "05000000", _union(draft, np.arange(count)))]}
+    units |= {"R": [], "K": [], "G": []}
     municipalities: list[Municipality] = []
-    titles: dict[int, str] = {}
-    for order, digit in enumerate(BEZIRK_DIGITS[: int(bezirk.max()) + 1]):
-        members = np.unique(kreis[bezirk[kreis] == order])
-        titles[order] = names[int(min(np.flatnonzero(bezirk[kreis] == order)))]
-        town_key, kreis_key = FIRST_CITY_KEY, FIRST_KREIS_KEY
-        for number in members:
-            inside = np.flatnonzero(kreis == number)
-            independent = int(inside[0]) in cities
-            key = f"05{digit}{town_key if independent else kreis_key:02d}"
-            town_key, kreis_key = town_key + independent, kreis_key + (0 if independent else 1)
-            title = names[inside[0]] if independent else _kreis_name(int(number), names[inside[0]])
-            units["K"].append(Unit("K", title, key + "000", _union(draft, inside)))
-            for place in inside[np.argsort([names[i] for i in inside], kind="stable")]:
-                step = 0 if independent else KEY_STEP * (1 + len([m for m in municipalities if m.kreis == title]))
-                unit = Unit("G", names[place], f"{key}{step:03d}", draft.shapes[place])
-                municipalities.append(
-                    Municipality(
-                        unit, titles[order], title, independent, int(draft.addresses[place]), tuple(draft.seats[place])
-                    )
-                )
-        shape = _union(draft, np.flatnonzero(bezirk[kreis] == order))
-        units["R"].append(Unit("R", titles[order], f"05{digit}00000", shape))
-    units["L"].append(Unit("L", LAND_NAME, "05000000", _union(draft, np.arange(count))))
-    municipalities.sort(key=lambda municipality: municipality.unit.key)
+    for number, (order, key) in sorted(_kreis_keys(bezirk, len(cities)).items(), key=lambda item: item[1][1]):
+        inside = np.flatnonzero(kreis == number)
+        title = names[inside[0]] if int(inside[0]) in cities else _kreis_name(number, names[inside[0]])
+        units["K"].append(Unit("K", title, key + "000", _union(draft, inside)))
+        seat = names[int(np.flatnonzero(bezirk[kreis] == order)[0])]
+        for place, last in zip(sorted(inside, key=lambda i: names[i]), _last_digits(inside, cities), strict=True):
+            unit = Unit("G", names[place], f"{key}{last:03d}", draft.shapes[place])
+            x, y = draft.seats[place]
+            municipalities.append(Municipality(unit, seat, title, int(draft.addresses[place]), (float(x), float(y))))
+    for order in np.unique(bezirk):
+        inside = np.flatnonzero(bezirk[kreis] == order)
+        units["R"].append(Unit("R", names[inside[0]], f"05{BEZIRK_DIGITS[order]}00000", _union(draft, inside)))
     units["G"] = [municipality.unit for municipality in municipalities]
-    for art in ("R", "K"):
-        units[art].sort(key=lambda unit: unit.key)
+    units["R"].sort(key=lambda unit: unit.key)
     return Region(units, municipalities, names[count:])
 
 
+def _kreis_keys(bezirk: Ints, cities: int) -> dict[int, tuple[int, str]]:
+    """Regierungsbezirk and five-digit key of every Kreis: cities from 11 on, the others from 54 on."""
+    keys: dict[int, tuple[int, str]] = {}
+    for order in range(int(bezirk.max()) + 1):
+        members = np.flatnonzero(bezirk == order)
+        is_city = members >= bezirk.size - cities
+        tails = np.where(is_city, FIRST_CITY_KEY + np.cumsum(is_city), FIRST_KREIS_KEY + np.cumsum(~is_city)) - 1
+        for number, tail in zip(members.tolist(), tails.tolist(), strict=True):
+            keys[number] = (order, f"05{BEZIRK_DIGITS[order]}{tail:02d}")
+    return keys
+
+
+def _last_digits(inside: Ints, cities: list[int]) -> list[int]:
+    """000 for an independent city, otherwise 004, 008 and so on."""
+    return [0] if int(inside[0]) in cities else [KEY_STEP * (1 + turn) for turn in range(inside.size)]
+
+
 def _kreis_name(number: int, seat: str) -> str:
-    return f"Kreis {LANDSCAPES[number]}" if number % 2 and number < len(LANDSCAPES) else seat
+    landscapes = words()["landscapes"]
+    return f"Kreis {landscapes[number]}" if number % 2 and number < len(landscapes) else seat
 
 
 def _bezirke(draft: _Draft, kreis: Ints) -> Ints:

@@ -1,6 +1,7 @@
 """Settles a place: of all houses its plan has room for, those that clash go and the innermost stay."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import shapely
@@ -45,8 +46,9 @@ class Settlement:
 
 def settle(place: Place, wanted: int, ground: Ground, warp: Warp, rng: np.random.Generator) -> Settlement:
     """Up to `wanted` houses: fewer only where the municipality has no room."""
-    reach = max(60.0, place.radius)
-    for growth in (1.22, 1.6, 2.2):
+    gaps = np.diff([*place.approaches, place.approaches[0] + 2 * np.pi])
+    reach = max(60.0, place.radius) * np.sqrt(2 * np.pi / np.sin(gaps).sum())  # a polygon as large as the circle
+    for growth in (1.3, 1.75, 2.4):
         plan = make_plan(place, reach * growth, rng)
         settlement = _select(plan, place, wanted, ground, (warp, rng))
         if settlement.wanted >= wanted:
@@ -58,44 +60,47 @@ def _select(
     plan: Plan, place: Place, wanted: int, ground: Ground, nature: tuple[Warp, np.random.Generator]
 ) -> Settlement:
     warp, rng = nature
-    centre = np.array(place.centre)
-    houses, outlines = _all_houses(plan, warp, centre, rng)
+    houses, outlines = _all_houses(plan, warp, np.array(place.centre), rng)
     rank = _rank(houses, plan, place, rng)
-    mains = np.flatnonzero(outlines.main)  # one per house, in the order of the houses
-    rank[~ground.holds(place.number, outlines.claim[mains])] = np.inf
+    rank[~ground.holds(place.number, outlines.claim[outlines.main])] = np.inf
     limit = np.sort(rank)[min(int(wanted * 1.45) + 30, rank.size - 1)]
-    keep = np.isfinite(rank) & (rank <= limit)
-    houses, outlines, rank = _reduced(houses, outlines, rank, keep)
-    clear = _clear_of_streets(outlines, plan, warp, centre)
+    candidates = _Candidates(houses, outlines, rank).only(np.isfinite(rank) & (rank <= limit))
+    outlines = candidates.outlines
+    clear = _clear_of_streets(outlines, plan, warp, np.array(place.centre))
     clear &= outlines.main | ground.holds(place.number, outlines.claim)
-    clear &= _clear_of_each_other(outlines, rank, clear)
-    keep = np.zeros(rank.size, dtype=bool)
-    keep[outlines.house[clear & outlines.main]] = True
-    outlines = outlines.take(clear)
-    houses, outlines, rank = _reduced(houses, outlines, rank, keep)
-    order = np.argsort(rank, kind="stable")[: int(wanted * SURPLUS) + 3]
-    chosen = np.zeros(rank.size, dtype=bool)
-    chosen[order] = True
-    houses, outlines, rank = _reduced(houses, outlines, rank, chosen)
-    position = np.empty(rank.size, dtype=np.int64)
-    order = np.argsort(rank, kind="stable")
-    position[order] = np.arange(rank.size)
-    outlines = Outlines(**{**vars(outlines), "house": position[outlines.house]})
-    return Settlement(plan, houses.take(order), outlines, min(wanted, rank.size))
+    clear &= _clear_of_each_other(outlines, candidates.rank, clear)
+    standing = np.zeros(candidates.rank.size, dtype=bool)
+    standing[outlines.house[clear & outlines.main]] = True
+    candidates = replace(candidates, outlines=outlines.take(clear)).only(standing)
+    best = np.argsort(candidates.rank, kind="stable")[: int(wanted * SURPLUS) + 3]
+    position = np.full(candidates.rank.size, -1, dtype=np.int64)
+    position[best] = np.arange(best.size)
+    outlines = candidates.outlines.take(position[candidates.outlines.house] >= 0)
+    outlines = replace(outlines, house=position[outlines.house])
+    return Settlement(plan, candidates.houses.take(best), outlines, min(wanted, best.size))
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    houses: Houses
+    outlines: Outlines
+    rank: Floats
+
+    def only(self, keep: Bools) -> Self:
+        """The houses to keep and the outlines that belong to them."""
+        outlines = self.outlines.take(keep[self.outlines.house])
+        outlines = replace(outlines, house=(np.cumsum(keep) - 1)[outlines.house])
+        return type(self)(self.houses.take(keep), outlines, self.rank[keep])
 
 
 def _all_houses(plan: Plan, warp: Warp, centre: Floats, rng: np.random.Generator) -> tuple[Houses, Outlines]:
+    """Landmarks are the last houses; outlines with an address come first, in the order of the houses."""
     houses, outlines = erect(plan, warp, centre, rng)
-    if not plan.landmarks:
-        return houses, outlines
-    more, shapes = raise_landmarks(plan, warp, centre, int(outlines.group.max()) + 1, rng)
-    shifted = Outlines(**{**vars(shapes), "house": shapes.house + houses.t.size})
-    joined = [
-        type(first)(**{name: np.concatenate([value, getattr(second, name)]) for name, value in vars(first).items()})
-        for first, second in ((houses, more), (outlines, shifted))
-    ]
-    order = np.argsort(~joined[1].main, kind="stable")
-    return joined[0], joined[1].take(order)
+    if plan.landmarks:
+        more, shapes = raise_landmarks(plan, warp, centre, int(outlines.group.max()) + 1, rng)
+        outlines = outlines.join(replace(shapes, house=shapes.house + houses.t.size))
+        houses = houses.join(more)
+    return houses, outlines.take(np.argsort(~outlines.main, kind="stable"))
 
 
 def _rank(houses: Houses, plan: Plan, place: Place, rng: np.random.Generator) -> Floats:
@@ -118,12 +123,6 @@ def _rank(houses: Houses, plan: Plan, place: Place, rng: np.random.Generator) ->
     return rank
 
 
-def _reduced(houses: Houses, outlines: Outlines, rank: Floats, keep: Bools) -> tuple[Houses, Outlines, Floats]:
-    number = np.cumsum(keep) - 1
-    outlines = outlines.take(keep[outlines.house])
-    return houses.take(keep), Outlines(**{**vars(outlines), "house": number[outlines.house]}), rank[keep]
-
-
 def _clear_of_streets(outlines: Outlines, plan: Plan, warp: Warp, centre: Floats) -> Bools:
     start, end = plan.fronts[:, :2], plan.fronts[:, 2:]
     pieces = 1 + np.ceil(np.hypot(*(end - start).T) / 25).astype(np.int64)
@@ -131,10 +130,10 @@ def _clear_of_streets(outlines: Outlines, plan: Plan, warp: Warp, centre: Floats
     turn = np.arange(front.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     share = (turn / (pieces[front] - 1))[:, None]
     points = warp.apply(start[front] + share * (end - start)[front] + centre)
-    streets = shapely.STRtree(shapely.linestrings(points, indices=front))
-    claims = shapely.polygons(outlines.claim)
-    hit = streets.query(claims, predicate="dwithin", distance=STREET_CLEARANCE)[0]
-    clear = np.ones(claims.size, dtype=bool)
+    streets = np.asarray(shapely.linestrings(points, indices=front))
+    claims = shapely.STRtree(np.asarray(shapely.polygons(outlines.claim)))
+    hit = claims.query(streets, predicate="dwithin", distance=STREET_CLEARANCE)[1]
+    clear = np.ones(outlines.main.size, dtype=bool)
     clear[hit] = False
     return clear
 
@@ -143,7 +142,7 @@ def _clear_of_each_other(outlines: Outlines, rank: Floats, candidates: Bools) ->
     """Of two claims of different groups that meet, the one of the better rank stays; a house outranks all annexes."""
     rows = np.flatnonzero(candidates)
     rows = rows[np.lexsort((rank[outlines.house[rows]], ~outlines.main[rows]))]
-    claims = shapely.polygons(outlines.claim[rows])
+    claims = np.asarray(shapely.polygons(outlines.claim[rows]))
     later, earlier = shapely.STRtree(claims).query(claims, predicate="intersects")
     group = outlines.group[rows]
     conflict = (earlier < later) & (group[later] != group[earlier])

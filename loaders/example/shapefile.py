@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Polygons:
-    """Ragged polygons: `ring_starts` and `polygon_starts` say where rings and polygons begin; closed rings, outer clockwise."""
+    """Points of closed rings, outer ones clockwise; how many points each ring and how many rings each polygon has."""
 
     points: Floats
     ring_sizes: Ints
@@ -98,7 +98,8 @@ class ShapefileWriter:
         body, offsets, words, boxes = _records(polygons, self._rows)
         if self._size + body.nbytes > LIMIT:
             raise ValueError(
-                f"{self._path.name}: more than 2 GB after {self._rows} polygons, the limit of a shapefile; ask for fewer addresses"
+                f"{self._path.name}: more than 2 GB, the limit of a shapefile, after {self._rows} polygons; "
+                "ask for fewer addresses"
             )
         self._files["shp"].write(body.tobytes())
         index = np.column_stack([(self._size + offsets) // 2, words]).astype(">i4")

@@ -4,7 +4,9 @@ All blocks are convex and counter-clockwise, so the block lies to the left of ea
 from the centre of the place, before the warp that bends them.
 """
 
+import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from loaders.example.places import Place
 
 Point = tuple[float, float]
 CHURCH = 150  # addresses from which on a place has a church
-OPEN = -1  # the edge of a block that lies on no street
+OPEN, NEW = -1, -2  # edges of a block: on no street, and on the street that is being cut
 MARKET, RADIAL, RING, LANE = range(4)
 
 
@@ -116,10 +118,11 @@ def make_plan(place: Place, reach: float, rng: np.random.Generator) -> Plan:
 
 def _angles(corners: list[Point]) -> list[float]:
     """Inner angle of a convex block at each corner, radians."""
-    here = np.array(corners)
-    after, before = np.roll(here, -1, axis=0) - here, np.roll(here, 1, axis=0) - here
-    cross = after[:, 0] * before[:, 1] - after[:, 1] * before[:, 0]
-    return np.arctan2(cross, (after * before).sum(axis=1)).tolist()
+    angles = []
+    for (x0, y0), (x, y), (x1, y1) in zip(corners[-1:] + corners, corners, corners[1:] + corners[:1], strict=False):
+        ax, ay, bx, by = x1 - x, y1 - y, x0 - x, y0 - y
+        angles.append(math.atan2(ax * by - ay * bx, ax * bx + ay * by))
+    return angles
 
 
 def _lay_out(draft: _Draft, place: Place, reach: float) -> list[tuple[float, ...]]:
@@ -163,7 +166,7 @@ def _ring_radii(place: Place, reach: float) -> list[float]:
 
 def _road(draft: _Draft, street: int, points: list[Point]) -> list[int]:
     lines, offset = [], 0.0
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         lines.append(draft.line(street, start, end, offset))
         offset += float(np.hypot(end[0] - start[0], end[1] - start[1]))
     return lines
@@ -179,7 +182,7 @@ def _country_road(draft: _Draft, street: int, spoke: list[Point], quarter: int) 
     """Both sides of a main road beyond the edge of the place, where single farms stand."""
     end = spoke[-1]
     length = float(np.hypot(*end))
-    offset = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in zip(spoke, spoke[1:], strict=False))
+    offset = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in pairwise(spoke))
     far = (end[0] * (1 + 1300 / length), end[1] * (1 + 1300 / length))
     line = draft.line(street, end, far, offset)
     tail = (np.pi / 2, np.pi / 2, line, KIND["farm"], quarter)
@@ -211,67 +214,79 @@ def _polar(radius: float, angle: float) -> Point:
 def _cut(draft: _Draft, block: Block) -> None:
     """Halves a quarter, or a part of it, by a new street until it has the size of a block."""
     depth, length = KINDS[block.kind].block
-    corners = np.array(block.corners)
-    runs = np.roll(corners, -1, axis=0) - corners
-    sizes = np.hypot(runs[:, 0], runs[:, 1])
-    along = runs[int(np.argmax(sizes))] / sizes.max()
-    across = np.array([-along[1], along[0]])
-    long_way, short_way = corners @ along, corners @ across
-    too_long, too_deep = np.ptp(long_way) / length, np.ptp(short_way) / depth
+    ux, uy = _longest_way(block.corners)
+    long_way = [x * ux + y * uy for x, y in block.corners]
+    short_way = [y * ux - x * uy for x, y in block.corners]
+    too_long = (max(long_way) - min(long_way)) / length
+    too_deep = (max(short_way) - min(short_way)) / depth
     if max(too_long, too_deep) < 1.45:
         draft.blocks.append(block)
         return
-    values, normal, excess = (long_way, along, too_long) if too_long > too_deep else (short_way, across, too_deep)
+    (nx, ny), excess = ((ux, uy), too_long) if too_long > too_deep else ((-uy, ux), too_deep)
     pieces = max(2, round(excess))
-    share = (pieces // 2) / pieces + draft.rng.uniform(-0.06, 0.06)
-    skew = draft.rng.normal(0, KINDS[block.kind].skew)
-    normal = np.array([normal[0] - skew * normal[1], normal[1] + skew * normal[0]])
-    values = corners @ normal
-    _halve(draft, block, values - (values.min() + share * np.ptp(values)))
+    share = (pieces // 2) / pieces + float(draft.rng.uniform(-0.06, 0.06))
+    skew = float(draft.rng.normal(0, KINDS[block.kind].skew))
+    nx, ny = nx - skew * ny, ny + skew * nx
+    height = [x * nx + y * ny for x, y in block.corners]
+    level = min(height) + share * (max(height) - min(height))
+    _halve(draft, block, [value - level for value in height])
 
 
-def _halve(draft: _Draft, block: Block, height: Floats) -> None:
-    """Cuts where `height` (one per corner) changes its sign; the cut becomes a street that starts nearer to the centre."""
+def _longest_way(corners: list[Point]) -> Point:
+    """Unit direction of the longest edge."""
+    runs = [(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True)]
+    x, y = max(runs, key=lambda run: run[0] * run[0] + run[1] * run[1])
+    size = math.hypot(x, y)
+    return x / size, y / size
+
+
+def _halve(draft: _Draft, block: Block, height: list[float]) -> None:
+    """Cuts where `height` (one per corner) changes its sign; the cut becomes a street, its start nearer to the centre."""
     parts: list[tuple[list[Point], list[int]]] = [([], []), ([], [])]
     cuts: list[Point] = []
     count = len(block.corners)
     for i, (corner, line) in enumerate(zip(block.corners, block.lines, strict=True)):
-        here, there = float(height[i]), float(height[(i + 1) % count])
-        side = int(here >= 0)
-        parts[side][0].append(corner)
-        parts[side][1].append(line)
+        here, there = height[i], height[(i + 1) % count]
+        corners, lines = parts[here >= 0]
+        corners.append(corner)
+        lines.append(line)
         if (here >= 0) != (there >= 0):
-            after = block.corners[(i + 1) % count]
+            x, y = block.corners[(i + 1) % count]
             share = here / (here - there)
-            cut = (corner[0] + share * (after[0] - corner[0]), corner[1] + share * (after[1] - corner[1]))
+            cut = (corner[0] + share * (x - corner[0]), corner[1] + share * (y - corner[1]))
             cuts.append(cut)
-            parts[side][0].append(cut)
-            parts[side][1].append(-2)  # the new street, numbered below
-            parts[1 - side][0].append(cut)
-            parts[1 - side][1].append(line)
-    start, end = sorted(cuts, key=lambda point: np.hypot(*point))
+            corners.append(cut)
+            lines.append(NEW)
+            corners, lines = parts[here < 0]
+            corners.append(cut)
+            lines.append(line)
+    start, end = sorted(cuts, key=lambda point: math.hypot(*point))
     new = draft.line(draft.street(LANE, block.kind), start, end)
     for corners, lines in parts:
-        _cut(draft, Block(corners, [new if line == -2 else line for line in lines], block.kind, block.quarter))
+        _cut(draft, Block(corners, [new if line == NEW else line for line in lines], block.kind, block.quarter))
 
 
 def _landmarks(draft: _Draft, place: Place) -> list[tuple[Block, str]]:
-    """Takes blocks that are large enough for the church beside the market and, in towns, for schools and more churches."""
+    """Takes blocks with room for the church beside the market and, in towns, for schools and more churches."""
     wanted: list[tuple[str, float, float]] = []  # what, distance from the market, room it needs around its middle
     if place.addresses >= CHURCH:
         wanted = [("church", turn * 0.35 * place.radius, 13.0) for turn in range(1 + place.addresses // 3500)]
     if place.town:
         count = 1 + place.addresses // 2500
         wanted += [("school", (0.45 + 0.4 * turn / count) * place.radius, 25.0) for turn in range(count)]
-    chosen: list[tuple[Block, str]] = []
+    middles = np.array([np.mean(block.corners, axis=0) for block in draft.blocks])
+    away = np.hypot(middles[:, 0], middles[:, 1])
+    radii = np.array([0.0 if block.kind == KIND["works"] else inner_radius(block) for block in draft.blocks])
+    chosen: dict[int, str] = {}
     for what, distance, room in wanted:
-        free = [block for block in draft.blocks if block.kind != KIND["works"] and inner_radius(block) >= room]
-        if not free:
-            continue
-        block = min(free, key=lambda block: abs(np.hypot(*np.mean(block.corners, axis=0)) - distance))
-        chosen.append((block, what))
-        draft.blocks = [other for other in draft.blocks if other is not block]
-    return chosen
+        fitness = np.where(radii >= room, np.abs(away - distance), np.inf)
+        best = int(np.argmin(fitness))
+        if np.isfinite(fitness[best]):
+            chosen[best] = what
+            radii[best] = 0
+    landmarks = [(draft.blocks[number], what) for number, what in chosen.items()]
+    draft.blocks = [block for number, block in enumerate(draft.blocks) if number not in chosen]
+    return landmarks
 
 
 def inner_radius(block: Block) -> float:

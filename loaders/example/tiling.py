@@ -1,6 +1,7 @@
 """Cells that tile the invented region, with frayed borders both neighbours share vertex by vertex."""
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +32,14 @@ def make_mesh(rng: np.random.Generator, centre: Vertex, area: float, spacing: fl
     bend = rng.uniform(0, 2 * np.pi, 3)
 
     def river(along: Floats) -> Floats:
-        turns = (0.16, 0.07, 0.03) * np.sin(np.outer(along / radius, (2.1, 5.3, 11.0)) + bend)
+        turns = np.array([0.16, 0.07, 0.03]) * np.sin(np.outer(along / radius, (2.1, 5.3, 11.0)) + bend)
         return turns.sum(axis=1) * radius
 
     sites, side = _sites(rng, radius, spacing, river)
     lobes = rng.uniform(0, 2 * np.pi, 3)
     angle = np.arctan2(sites[:, 1], sites[:, 0])
-    waves = (0.16, 0.10, 0.05) * np.sin(np.outer(angle, (2, 3, 5)) + lobes)
-    inside = np.hypot(sites[:, 0], sites[:, 1]) < radius * (1 + waves.sum(axis=1))
+    lobed = np.array([0.16, 0.10, 0.05]) * np.sin(np.outer(angle, (2, 3, 5)) + lobes)
+    inside = np.hypot(sites[:, 0], sites[:, 1]) < radius * (1 + lobed.sum(axis=1))
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(sites), ordered=True))
     kept = np.flatnonzero(inside)
     rings = [_ring(cells[i], centre) for i in kept]
@@ -49,7 +50,9 @@ def make_mesh(rng: np.random.Generator, centre: Vertex, area: float, spacing: fl
     return Mesh(sites[kept] + centre, rings, edges, side[kept])
 
 
-def _sites(rng: np.random.Generator, radius: float, spacing: float, river) -> tuple[Floats, Ints]:  # noqa: ANN001
+def _sites(
+    rng: np.random.Generator, radius: float, spacing: float, river: Callable[[Floats], Floats]
+) -> tuple[Floats, Ints]:
     """Jittered points, and mirrored pairs along the river so that cells end at its middle; -1/1 tells its banks."""
     reach = 1.35 * radius + 3 * spacing
     ticks = np.arange(-reach, reach, spacing)
@@ -113,8 +116,8 @@ def dissolve(mesh: Mesh, owner: Ints, spacing: float, rng: np.random.Generator) 
     by_owner: list[list[shapely.Geometry]] = [[] for _ in range(int(owner.max()) + 1)]
     for polygon, territory in zip(polygons, owner, strict=True):
         by_owner[territory].append(polygon)
-    lengths = (95.0, 160.0, 280.0, 0.8 * spacing, 1.6 * spacing, 3.0 * spacing)
-    bend = Warp(waves(rng, lengths, 0.11), waves(rng, lengths, 0.11))
+    lengths = (110.0, 190.0, 0.9 * spacing, 2 * spacing, 4 * spacing, 8 * spacing, 15 * spacing)
+    bend = Warp(waves(rng, lengths, 0.1), waves(rng, lengths, 0.1))
     return [
         shapely.transform(shapely.coverage_union_all(parts), lambda points: np.round(bend.apply(points), 3))
         for parts in by_owner
@@ -133,7 +136,8 @@ def _border_ring(ring: list[Vertex], borders: dict[tuple[Vertex, Vertex], list[V
 def _fray(start: Floats, end: Floats, sites: Floats, strength: float, rng: np.random.Generator) -> list[Vertex]:
     """Vertices between start and end, displaced sideways by midpoint displacement.
 
-    The line stays inside the kite of the edge and its sites, and kites of different edges never meet: no border crosses another.
+    The line stays inside the kite of the edge and its sites. Kites of different edges never meet, so no border crosses
+    another.
     """
     run = end - start
     length = float(np.hypot(*run))

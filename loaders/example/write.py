@@ -111,8 +111,8 @@ def _write_addresses(file: BinaryIO, batch: Batch, options: ExampleOptions) -> N
         _house_number(rows), _text(rows.suffix), "32", _metres(rows.point[:, 0]), _metres(rows.point[:, 1]),
         options.date.isoformat() + "\r\n",
     ]  # fmt: skip
-    lines = pc.binary_join_element_wise(*[pa.scalar(c) if isinstance(c, str) else c for c in columns], ";")
-    file.write("".join(lines.to_pylist()).encode())
+    texts = [pa.scalar(column) if isinstance(column, str) else column for column in columns]
+    file.write("".join(_joined(*texts, ";").to_pylist()).encode())
 
 
 def _house_number(rows: AddressRows) -> pa.Array:
@@ -124,7 +124,12 @@ def _metres(values: np.ndarray) -> pa.Array:
     millimetres = np.round(values * 1000).astype(np.int64)
     whole = pc.cast(pa.array(millimetres // 1000), pa.string())
     rest = pc.utf8_lpad(pc.cast(pa.array(millimetres % 1000), pa.string()), 3, "0")
-    return pc.binary_join_element_wise(whole, rest, ".")
+    return _joined(whole, rest, ".")
+
+
+def _joined(*parts: Any) -> pa.Array:
+    """Texts of each row, the last of the parts between them."""
+    return pc.binary_join_element_wise(*parts)
 
 
 def _text(values: np.ndarray) -> pa.Array:
