@@ -5,6 +5,8 @@ Neighbours in space are neighbours in the key, so a box is a few ranges of it an
 key order and stops when it is full.
 """
 
+from functools import lru_cache
+
 from server.crs import Box
 
 ORIGIN_E, ORIGIN_N = 274_000, 5_568_000
@@ -43,10 +45,12 @@ def cell(value: float, origin: int) -> int:
     return min(max(int((value - origin) // CELL), 0), MAX_CELL)
 
 
-def covering(box: Box, max_ranges: int = MAX_RANGES) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1024)
+def covering(box: Box, max_ranges: int = MAX_RANGES) -> tuple[tuple[int, int], ...]:
     """Ranges of fid (first, last, both included), in order, that hold every feature whose centre lies in the box.
 
-    The box is in EPSG:25832; the caller has enlarged it by the collection's largest half extent.
+    The box is in EPSG:25832; the caller has enlarged it by the collection's largest half extent. Kept, because who
+    pages through a box asks for it again.
     """
     x0, x1 = cell(box.xmin, ORIGIN_E), cell(box.xmax, ORIGIN_E)
     y0, y1 = cell(box.ymin, ORIGIN_N), cell(box.ymax, ORIGIN_N)
@@ -59,7 +63,7 @@ def covering(box: Box, max_ranges: int = MAX_RANGES) -> list[tuple[int, int]]:
         partial = _descend(partial, shift, (x0, x1, y0, y1), bounds, whole)
     whole += [(d << 2 * shift, ((d + 1) << 2 * shift) - 1) for _, _, d, _ in partial]
     ranges = _joined(sorted(whole), max_ranges)
-    return [(low << SEQUENCE_BITS, ((high + 1) << SEQUENCE_BITS) - 1) for low, high in ranges]
+    return tuple((low << SEQUENCE_BITS, ((high + 1) << SEQUENCE_BITS) - 1) for low, high in ranges)
 
 
 def _descend(

@@ -105,6 +105,7 @@ def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
     return tuple(to_area(box, cut, srid) for box in query.boxes if (cut := box.common(extent)))
 
 
+@lru_cache(maxsize=1024)
 def to_area(box: Box, cut: Box, srid: int) -> Area:
     """A box whose part `cut` is searched.
 
