@@ -102,7 +102,11 @@ def up(
     port: Port = None,
     example: Annotated[bool, typer.Option(help="Make and load an invented town's deliveries first, once.")] = False,
 ) -> None:
-    """Everything at once: start the database, bring its schema up to date, serve until Ctrl-C or SIGTERM."""
+    """Everything at once: start the database, bring its schema up to date, serve until Ctrl-C or SIGTERM.
+
+    Only warnings are logged; for every request set OPENNRW_LOG_LEVEL=info.
+    """
+    os.environ.setdefault("OPENNRW_LOG_LEVEL", "warning")
     settings = _settings(host, port)
     check_port(settings.host, settings.port)
     with _database(settings) as database:

@@ -1,0 +1,58 @@
+# `make` lists the targets. Data live under OPENNRW_HOME, never in this folder.
+PORT ?= 8080
+PYTEST ?=
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-clients lint format bench lock vendor clean system-python system-demo system-test system-clients
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+demo: system-demo .venv/.installed ## install what is missing, load example data, serve on http://localhost:8080 (PORT=8090)
+	@$(BIN)/opennrw up --example --port $(PORT)
+
+test: system-test .venv/.installed-dev ## the suite but for QGIS and Chromium (PYTEST="-k tiles")
+	$(BIN)/python -m pytest -m "not clients and not bench" $(PYTEST)
+
+test-clients: system-clients .venv/.installed-dev ## the tests that need QGIS and Chromium, which are heavy to install
+	$(BIN)/python -m pytest -m clients $(PYTEST)
+
+lint: .venv/.installed-dev ## ruff, pyright, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .venv/.installed-dev ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: system-test .venv/.installed-dev ## measure requests per second against the same SQL through pgbench
+	$(BIN)/python -m pytest -m bench -s $(PYTEST)
+
+lock: ## write the lock files anew (needs uv)
+	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.lock
+	uv pip compile $(LOCK) --group build --group test --group clients --group lint pyproject.toml -o requirements-dev.lock
+LOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+
+vendor: ## fetch the browser's libraries from npm into the tree (needs Node)
+	scripts/vendor/vendor.sh
+
+clean: ## remove .venv and everything that was built; data stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-python:
+	@scripts/system.sh python
+system-demo:
+	@scripts/system.sh demo
+system-test:
+	@scripts/system.sh test
+system-clients:
+	@scripts/system.sh clients
+
+# after the system's packages, which may bring Python
+.venv/.installed: requirements.lock pyproject.toml scripts/venv.sh | system-python
+	@scripts/venv.sh requirements.lock $@
+.venv/.installed-dev: requirements-dev.lock pyproject.toml scripts/venv.sh | system-python
+	@scripts/venv.sh requirements-dev.lock $@
