@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
@@ -99,7 +100,9 @@ def serve(settings: Settings, ready: Callable[[], None]) -> int | None:
     watcher = threading.Thread(target=_announce, args=(settings, ready, over), daemon=True)
     watcher.start()
     try:
-        server.serve(target_loader=load_app)
+        with tempfile.TemporaryDirectory(prefix="opennrw-metrics-") as metrics:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # where the workers add up their counters
+            server.serve(target_loader=load_app)
     except SystemExit:
         if not received:
             return None
