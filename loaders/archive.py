@@ -25,6 +25,7 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool]) -> tuple[
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
             _check(archive.name, members)
+            _check_free(archive.name, [PurePosixPath(m.filename).name for m in members if wanted(m.filename)], target)
             for member in members:
                 if wanted(member.filename):
                     _extract(opened, member, target / PurePosixPath(member.filename).name)
@@ -58,6 +59,11 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         if (folded := PurePosixPath(member.filename).name.casefold()) in seen:
             raise _refused(name, f"holds two members with the name '{PurePosixPath(member.filename).name}'")
         seen.add(folded)
+
+
+def _check_free(name: str, members: list[str], target: Path) -> None:
+    if taken := [member for member in members if (target / member).exists()]:
+        raise _refused(name, f"holds '{taken[0]}', which another archive of the delivery holds too")
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:

@@ -40,6 +40,11 @@ class Batch:
     geometries: Geometries
 
 
+def _storable(raw: str) -> str:
+    """What PostgreSQL's text can hold."""
+    return raw[:MAX_RAW].replace("\0", "\\x00")
+
+
 class Sieve:
     """Sorts the rows of a block into usable ones and rejects; the first fault found in a row is its reason."""
 
@@ -59,7 +64,7 @@ class Sieve:
     def rejects(self) -> list[Reject]:
         """The rejected rows in the order of the file."""
         return [
-            Reject(self.file, int(self.lines[index]), self._reasons[index], self._raw(index)[:MAX_RAW])
+            Reject(self.file, int(self.lines[index]), self._reasons[index], _storable(self._raw(index)))
             for index in sorted(self._reasons)
         ]
 

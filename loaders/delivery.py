@@ -18,10 +18,12 @@ class Unpacked:
     files: dict[str, Path]
     unread: list[str]
 
-    def check(self) -> Check:
+    def check(self, manifest: Manifest) -> Check:
         """Nothing of a delivery is passed over in silence."""
-        detail = f"not read: {', '.join(self.unread)}" if self.unread else "every file is read"
-        return Check("", "members", True, detail)
+        stems = {Path(name).stem for name in self.files}
+        ignored = [f"{stem} ({reason})" for stem, reason in manifest.ignored.items() if stem in stems]
+        left_out = [*self.unread, *ignored]
+        return Check("", "members", True, f"not loaded: {', '.join(left_out)}" if left_out else "all are known")
 
 
 def digest_delivery(manifest: Manifest, stored: list[StoredFile]) -> str:

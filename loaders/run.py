@@ -80,10 +80,10 @@ class _Load:
         """Bring the stored files in, unless the same ones came in before."""
         digest = digest_delivery(self.manifest, stored)
         self._wait_for_turn()
+        tables = {name: read_table(self.connection, name) for name in self.wanted}
         if not self.options.dry_run and is_known(self.connection, self.wanted, digest):
             self.report.status = "unchanged"
             return
-        tables = {name: read_table(self.connection, name) for name in self.wanted}
         staging = Staging(self.connection, tables, self.options.progress)
         try:
             self._stage(stored, staging)
@@ -115,7 +115,7 @@ class _Load:
             self.options.progress.step("unpack", None)
             with self.report.timed("unpack"):
                 unpacked = unpack_delivery(self.manifest, stored, Path(folder))
-            self.report.checks.append(unpacked.check())
+            self.report.checks.append(unpacked.check(self.manifest))
             self.options.progress.step("stage", None)
             with self.report.timed("stage"):
                 _loader(self.manifest.dataset)(Context(self.manifest, unpacked.files, self.wanted, staging))

@@ -1,6 +1,5 @@
 """Shape files: which layers a delivery holds, whether they are whole, and their rows."""
 
-import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,35 +10,18 @@ import pyarrow as pa
 import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataSourceError
-from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from loaders.batch import Batch, Sieve
 from loaders.context import Context
 from loaders.errors import InvalidDelivery
-from loaders.geometry import ZONE_PREFIX, multipolygons
+from loaders.geometry import multipolygons
 from loaders.report import Reject
+from loaders.shapefile import count_records, find_encoding, read_false_east
 from loaders.values import parse_dates, parse_numbers, parse_texts
 
 BATCH = 16_384
 PARTS = (".shp", ".shx", ".dbf", ".prj")
-ENCODINGS = {
-    "utf-8": "UTF-8",
-    "utf8": "UTF-8",
-    "65001": "UTF-8",
-    "1252": "CP1252",
-    "cp1252": "CP1252",
-    "ansi 1252": "CP1252",
-}
-ENCODINGS |= dict.fromkeys(("windows-1252", "iso-8859-1", "iso 8859-1", "iso88591", "88591", "latin1"), "CP1252")
 ARROW_TYPES = {"text": pa.string(), "date": pa.date32(), "integer": pa.int32(), "number": pa.float64()}
-GRS80 = (6378137.0, 298.257222101)
-UTM32 = {
-    "Latitude of natural origin": 0.0,
-    "Longitude of natural origin": 9.0,
-    "Scale factor at natural origin": 0.9996,
-    "False northing": 0.0,
-}
 
 
 @dataclass(frozen=True)
@@ -104,10 +86,10 @@ def _whole(layer: str, collection: str, parts: dict[str, Path], wanted: tuple[st
 
 def _stage(context: Context, collection: str, path: Path, layer: Layer) -> None:
     try:
-        false_east = _read_false_east(_sibling(path, ".prj"))
-        context.staging.count(collection, _count_rows(path))
+        false_east = read_false_east(path)
+        context.staging.count(collection, count_records(path))
         _require_columns(path, layer.fields)
-        for table in _read(path, _find_encoding(path)):
+        for table in _read(path, find_encoding(path)):
             batch, rejects = _sift(table, path.name, layer, false_east)
             context.staging.write(collection, batch, rejects)
     except InvalidDelivery as error:
@@ -125,75 +107,6 @@ def _sift(table: pa.RecordBatch, file: str, layer: Layer, false_east: float) -> 
     layer.rule(attributes, sieve)
     geometries = multipolygons(table["wkb_geometry"].to_numpy(zero_copy_only=False), false_east, sieve)
     return sieve.batch(attributes[layer.key], attributes, geometries), sieve.rejects()
-
-
-def _sibling(path: Path, suffix: str) -> Path | None:
-    return next((p for p in path.parent.iterdir() if p.stem == path.stem and p.suffix.lower() == suffix), None)
-
-
-def _read_false_east(prj: Path | None) -> float:
-    """0 for EPSG:25832, the zone prefix for EPSG:4647; judged by the projection, as names differ between programs."""
-    text = prj.read_text("utf-8", "replace") if prj else ""
-    try:
-        crs = CRS.from_wkt(text)
-        operation = crs.coordinate_operation
-        parameters = {p.name: float(p.value) for p in operation.params} if operation else {}
-        false_east = parameters.pop("False easting", 0.0) - 500_000.0
-        ellipsoid = crs.ellipsoid and (crs.ellipsoid.semi_major_metre, round(crs.ellipsoid.inverse_flattening, 9))
-    except CRSError:
-        false_east, parameters, ellipsoid = -1.0, {}, None
-    if parameters != UTM32 or ellipsoid != GRS80 or false_east not in {0.0, ZONE_PREFIX}:
-        raise InvalidDelivery(
-            "crs",
-            f"{prj.name if prj else '.prj'} says {text[:60]!r}, which is neither EPSG:25832 nor EPSG:4647. "
-            "Reproject the delivery (ogr2ogr -t_srs EPSG:25832), or correct the .prj if it is wrong.",
-        )
-    return false_east
-
-
-def _count_rows(path: Path) -> int:
-    """Records by the headers of the three files, which must agree: a file that was cut off does not."""
-    shp, shx, dbf = path, _sibling(path, ".shx"), _sibling(path, ".dbf")
-    assert shx is not None  # noqa: S101 - _whole has seen them
-    assert dbf is not None  # noqa: S101
-    with shp.open("rb") as opened:
-        listed = int.from_bytes(opened.read(100)[24:28], "big") * 2
-    with dbf.open("rb") as opened:
-        in_table = int.from_bytes(opened.read(32)[4:8], "little")
-    in_index = (shx.stat().st_size - 100) // 8
-    if listed != shp.stat().st_size or in_index != in_table:
-        raise InvalidDelivery(
-            "files",
-            f"{shp.name} has {shp.stat().st_size} bytes (its header says {listed}), {shx.name} has {in_index} records, "
-            f"{dbf.name} {in_table}: they must agree. Fetch the delivery again.",
-        )
-    return in_table
-
-
-def _find_encoding(path: Path) -> str:
-    """As the .cpg says; without one UTF-8 where the whole table is valid UTF-8, otherwise cp1252."""
-    cpg, dbf = _sibling(path, ".cpg"), _sibling(path, ".dbf")
-    if cpg is None:
-        return "UTF-8" if dbf and _is_utf8(dbf) else "CP1252"
-    name = cpg.read_text("ascii", "replace").strip().lower()
-    if name not in ENCODINGS:
-        raise InvalidDelivery(
-            "encoding", f"{cpg.name} says '{name}'; known are {', '.join(sorted(ENCODINGS))}. Correct it or remove it."
-        )
-    return ENCODINGS[name]
-
-
-def _is_utf8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as opened:
-            opened.seek(int.from_bytes(opened.read(10)[8:10], "little"))
-            while chunk := opened.read(1 << 20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _require_columns(path: Path, fields: Sequence[Field]) -> None:
