@@ -56,13 +56,16 @@ class Batch:
 
 
 def make_batches(region: Region, options: ExampleOptions) -> Iterator[Batch]:
-    """Place by place, so that memory holds one place at a time. What finds no room moves on to the next place."""
+    """Place by place, so that memory holds one place at a time. Who finds no room moves on to the next place.
+
+    The seat of a municipality comes last: it can grow the most.
+    """
     warp = make_warp(np.random.default_rng([options.seed, 2]))
     serials = {unit.key[:5]: Serials(number) for number, unit in enumerate(region.units["K"], 1)}
     owed = 0
     for number, municipality in enumerate(region.municipalities):
         office = _Office(region, number, options, serials[municipality.unit.key[:5]])
-        for place in office.places:
+        for place in [*office.places[1:], office.places[0]]:
             settlement = office.settle(place, place.addresses + owed, warp)
             owed += place.addresses - settlement.wanted
             yield office.record(place, settlement)

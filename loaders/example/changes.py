@@ -25,10 +25,11 @@ def change(settlement: Settlement, street: Ints, rng: np.random.Generator, share
     wanted, total = settlement.wanted, settlement.houses.t.size
     quota = int(wanted * share / 4 + rng.random()) if share else 0
     order = rng.permutation(wanted)
-    removed, moved = order[:quota], order[quota : 2 * quota]
+    built = min(quota, total - wanted)  # as many houses go as there is room for new ones
+    removed, moved = order[:built], order[quota : 2 * quota]
     standing = np.arange(total) < wanted
     standing[removed] = False
-    standing[wanted : wanted + quota] = True
+    standing[wanted : wanted + built] = True
     touched = np.zeros(total, dtype=bool)
     touched[moved] = True
     entrance = settlement.houses.entrance.copy()

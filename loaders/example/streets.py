@@ -241,7 +241,7 @@ def _longest_way(corners: list[Point]) -> Point:
 
 
 def _halve(draft: _Draft, block: Block, height: list[float]) -> None:
-    """Cuts where `height` (one per corner) changes its sign; the cut becomes a street, its start nearer to the centre."""
+    """Cuts where `height` (one per corner) changes its sign; the cut becomes a street that runs outward."""
     parts: list[tuple[list[Point], list[int]]] = [([], []), ([], [])]
     cuts: list[Point] = []
     count = len(block.corners)

@@ -112,7 +112,7 @@ def _write_addresses(file: BinaryIO, batch: Batch, options: ExampleOptions) -> N
         options.date.isoformat() + "\r\n",
     ]  # fmt: skip
     texts = [pa.scalar(column) if isinstance(column, str) else column for column in columns]
-    file.write("".join(_joined(*texts, ";").to_pylist()).encode())
+    file.write("".join(map(str, _joined(*texts, ";").to_pylist())).encode())
 
 
 def _house_number(rows: AddressRows) -> pa.Array:
