@@ -46,8 +46,13 @@ def _toward_middle(settlement: Settlement, moved: Ints, entrance: Floats) -> Flo
 
 
 def _renamed(street: Ints, quota: int, rng: np.random.Generator) -> list[int]:
-    """Streets, in a random order, until about `quota` addresses lie on them."""
+    """Streets in a random order until `quota` addresses lie on them; the last one by lot, so that the mean is right."""
     numbers, sizes = np.unique(street, return_counts=True)
-    order = rng.permutation(numbers.size)
-    before = np.cumsum(sizes[order]) - sizes[order]
-    return [int(numbers[i]) for i, past in zip(order, before, strict=True) if past + sizes[i] / 2 <= quota]
+    renamed: list[int] = []
+    for i in rng.permutation(numbers.size):
+        if quota <= 0:
+            break
+        if rng.random() * sizes[i] < quota:
+            renamed.append(int(numbers[i]))
+        quota -= int(sizes[i])
+    return renamed

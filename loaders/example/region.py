@@ -66,7 +66,7 @@ def make_region(options: ExampleOptions) -> Region:
 def _draft(options: ExampleOptions, rng: np.random.Generator) -> _Draft:
     scale = options.addresses / 20_000
     count = max(12, round(16 * scale**0.55))
-    area = 160e6 * scale**0.95
+    area = 150e6 * scale**0.95
     spacing = float(np.sqrt(area / count / CELLS_PER_MUNICIPALITY))
     mesh = tiling.make_mesh(rng, CENTRE, area, spacing)
     addresses = _shares(options.addresses, count, rng)
