@@ -1,9 +1,10 @@
 # `make` lists the targets. Data live under OPENNRW_HOME, never in this folder.
 PORT ?= 8080
 PYTEST ?=
+BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint format bench lock vendor clean system-python system-demo system-test system-clients
+.PHONY: help demo test test-clients lint format bench lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -12,7 +13,7 @@ demo: system-demo .venv/.installed ## install what is missing, load example data
 	@$(BIN)/opennrw up --example --port $(PORT)
 
 test: system-test .venv/.installed-dev ## the suite but for QGIS and Chromium (PYTEST="-k tiles")
-	$(BIN)/python -m pytest -m "not clients and not bench" $(PYTEST)
+	$(BIN)/python -m pytest -m "not clients" $(PYTEST)
 
 test-clients: system-clients .venv/.installed-dev ## the tests that need QGIS and Chromium, which are heavy to install
 	$(BIN)/python -m pytest -m clients $(PYTEST)
@@ -27,8 +28,8 @@ format: .venv/.installed-dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: system-test .venv/.installed-dev ## measure requests per second against the same SQL through pgbench
-	$(BIN)/python -m pytest -m bench -s $(PYTEST)
+bench: system-bench .venv/.installed-dev ## requests per second beside the same SQL through pgbench (BENCH="--seconds 10")
+	$(BIN)/python tests/bench/bench.py $(BENCH)
 
 lock: ## write the lock files anew (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.lock
@@ -48,6 +49,8 @@ system-demo:
 	@scripts/system.sh demo
 system-test:
 	@scripts/system.sh test
+system-bench:
+	@scripts/system.sh bench
 system-clients:
 	@scripts/system.sh clients
 

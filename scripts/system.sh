@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the system has what a target needs, and installs only what is missing.
-#   scripts/system.sh python | demo | test | clients
+#   scripts/system.sh python | demo | test | bench | clients
 # Debian and Ubuntu: through apt, with sudo where the user is not root. Elsewhere it names the packages and stops.
 set -euo pipefail
 
@@ -39,6 +39,10 @@ look() {
     [ "$1" = demo ] && return
     command -v ogr2ogr >/dev/null || need gdal-bin "ogr2ogr, a client that the tests use"
     [ "$1" = test ] && return
+    if [ "$1" = bench ]; then
+        command -v wrk >/dev/null || need wrk "wrk, which sends the requests of the bench"
+        return
+    fi
     /usr/bin/python3 -c 'import qgis.core' 2>/dev/null || need python3-qgis "QGIS, a client that the tests use"
     command -v chromium chromium-browser google-chrome >/dev/null ||
         need "$(chromium_package)" "Chromium, for the tests of the pages"
