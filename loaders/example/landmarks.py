@@ -13,7 +13,7 @@ GYM = ((56, 2), (56, 34), (74, 34), (74, 2))
 
 def _church(length: float) -> tuple[tuple[float, float], ...]:
     """A cross, its nave toward the west, clockwise."""
-    w, t = 0.17 * length, 0.36 * length
+    w, t = 0.15 * length, 0.28 * length
     a, b = 0.25 * length, 0.25 * length - 2 * w
     half = 0.5 * length
     return (
@@ -58,7 +58,7 @@ def _place(block: Block, what: str, plan: Plan, rng: np.random.Generator):
     t = (middle[0] - x) * ux + (middle[1] - y) * uy + offset
     side = int(runs[longest] @ (ux, uy) > 0)
     if what == "church":
-        length = float(np.clip(1.8 * (inner_radius(block) - 3), 16, 50))
+        length = float(np.clip(1.7 * (inner_radius(block) - 4.5), 15, 48))
         return line, t, side, rng.normal(0, 0.12), middle, [(_church(length), 3041)]
     angle = float(np.arctan2(runs[longest, 1], runs[longest, 0]))
     return line, t, side, angle, middle, [(SCHOOL, 3021), (GYM, 3221)]

@@ -159,7 +159,7 @@ def _ring_radii(place: Place, reach: float) -> list[float]:
     if not place.town:
         return [min(18.0, 0.2 * reach), reach]
     radii = [38.0, float(np.clip(0.26 * place.radius, 95, 330))]
-    while radii[-1] * 2.6 < reach:
+    while radii[-1] * 2.1 < 0.8 * place.radius:
         radii.append(radii[-1] * 2.1)
     return [*radii, reach]
 
@@ -270,7 +270,10 @@ def _landmarks(draft: _Draft, place: Place) -> list[tuple[Block, str]]:
     """Takes blocks with room for the church beside the market and, in towns, for schools and more churches."""
     wanted: list[tuple[str, float, float]] = []  # what, distance from the market, room it needs around its middle
     if place.addresses >= CHURCH:
-        wanted = [("church", turn * 0.35 * place.radius, 13.0) for turn in range(1 + place.addresses // 3500)]
+        wanted = [
+            ("church", turn * 0.35 * place.radius, 20.0 if place.town else 14.0)
+            for turn in range(1 + place.addresses // 3500)
+        ]
     if place.town:
         count = 1 + place.addresses // 2500
         wanted += [("school", (0.45 + 0.4 * turn / count) * place.radius, 25.0) for turn in range(count)]
