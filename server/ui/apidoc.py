@@ -1,4 +1,4 @@
-"""An OpenAPI 3.0 document as lists that a template can walk: references resolved, operations by tag. Pure functions."""
+"""An OpenAPI 3.0 document as lists that a template can walk: references resolved, grouped. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,16 +24,30 @@ class Operation:
         return f"{self.method}{self.path}".replace("/", "-").replace("{", "").replace("}", "").rstrip("-")
 
 
-def operations_by_tag(document: Mapping[str, Any]) -> list[tuple[str, str, list[Operation]]]:
-    """(tag, its description, operations) in the document's order; HEAD and OPTIONS are left out beside a GET."""
-    described = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
-    by_tag: dict[str, list[Operation]] = {name: [] for name in described}
+@dataclass(frozen=True)
+class Group:
+    """Operations of one collection, or of one tag; one of the two is None."""
+
+    collection: str | None
+    tag: str | None
+    operations: list[Operation]
+
+
+def grouped_operations(document: Mapping[str, Any]) -> list[Group]:
+    """Operations in the document's order, those of the service by tag first, then by collection.
+
+    HEAD and OPTIONS are left out beside a GET.
+    """
+    groups: dict[tuple[bool, str], list[Operation]] = {}
     for path, item in document.get("paths", {}).items():
-        methods = [m for m in METHODS if m in item and not (m in {"head", "options"} and "get" in item)]
-        for method in methods:
+        collection = _collection_of(path)
+        for method in (m for m in METHODS if m in item and not (m in {"head", "options"} and "get" in item)):
             tag = (item[method].get("tags") or [""])[0]
-            by_tag.setdefault(tag, []).append(_operation(document, path, method, item))
-    return [(tag, described.get(tag, ""), found) for tag, found in by_tag.items() if found]
+            groups.setdefault((collection is not None, collection or tag), []).append(
+                _operation(document, path, method, item)
+            )
+    ordered = sorted(groups.items(), key=lambda entry: entry[0][0])
+    return [Group(name if own else None, None if own else name, found) for (own, name), found in ordered]
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:
@@ -59,6 +73,11 @@ def resolve(document: Mapping[str, Any], part: Any) -> Any:
             target = target[step.replace("~1", "/").replace("~0", "~")]
         part = target
     return part
+
+
+def _collection_of(path: str) -> str | None:
+    steps = path.split("/")
+    return steps[2] if len(steps) > 2 and steps[1] == "collections" and not steps[2].startswith("{") else None
 
 
 def _operation(document: Mapping[str, Any], path: str, method: str, item: Mapping[str, Any]) -> Operation:

@@ -1,6 +1,6 @@
 """What a feature is called, how its values read, and which features are its neighbours. Pure functions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +18,7 @@ class Neighbour:
     """A link from a feature to features that share its official key; `path` is relative to the service."""
 
     collection: Collection
+    key: str
     path: str
     several: bool
 
@@ -52,6 +53,15 @@ def columns(collection: Collection) -> list[Property]:
     return [p for p in collection.properties if p.queryable or p.name in shown]
 
 
+def lead_property(collection: Collection, features: Sequence[Mapping[str, Any]]) -> Property | None:
+    """The property that the first column shows: the label, or else the one that holds the features' id."""
+    name = collection.label
+    if name is None and features:
+        first = features[0]
+        name = next((n for n, value in (first.get("properties") or {}).items() if value == first.get("id")), None)
+    return next((p for p in collection.properties if p.name == name), None)
+
+
 def neighbours(collection: Collection, feature: Mapping[str, Any], others: Iterable[Collection]) -> list[Neighbour]:
     """Links by official key (AGS): up to the units that a feature lies in, down to what lies in a municipality."""
     values = feature.get("properties") or {}
@@ -66,7 +76,9 @@ def neighbours(collection: Collection, feature: Mapping[str, Any], others: Itera
         other_rank = other.id.split("_")[0]
         if other.dataset == family and UNITS.get(other_rank, 99) < below:
             unit = key[: UNITS[other_rank]].ljust(8, "0")
-            found.append(Neighbour(other, f"/collections/{other.id}/items/{quote(unit)}", several=False))
+            found.append(Neighbour(other, unit, f"/collections/{other.id}/items/{quote(unit)}", several=False))
         elif rank == "gemeinde" and any(p.name == "ags" for p in other.queryables):
-            found.append(Neighbour(other, f"/collections/{other.id}/items?{urlencode({'ags': key})}", several=True))
-    return found
+            found.append(
+                Neighbour(other, key, f"/collections/{other.id}/items?{urlencode({'ags': key})}", several=True)
+            )
+    return sorted(found, key=lambda n: -UNITS.get(n.collection.id.split("_")[0], 0))

@@ -60,6 +60,7 @@ class Pages:
             "here": links.here,
             "page_link": links.page_link,
             "static": lambda name: links.prefix + self.static_url(name),
+            "map_modules": [f"{links.prefix}/static/{name}" for name in self._static if name.startswith("map/")],
         }
         return self._environment.get_template(template).render(values).encode()
 
@@ -75,11 +76,12 @@ class Pages:
         environment.filters |= FILTERS
         environment.globals |= {
             "columns": describe.columns,
+            "lead_property": describe.lead_property,
             "in_groups": maps.in_groups,
             "shown_at_first": maps.GROUPS,
             "ground_of": maps.ground_of,
             "union_of": maps.union_of,
-            "operations_by_tag": apidoc.operations_by_tag,
+            "grouped_operations": apidoc.grouped_operations,
             "map_config": map_config,
             "example_filter": example_filter,
         }

@@ -99,9 +99,12 @@ function startFilter(form) {
   addEventListener("pageshow", () => {
     for (const field of fields()) field.disabled = false;
   });
-  for (const field of fields()) {
-    if (field.tagName === "SELECT") field.addEventListener("change", () => form.requestSubmit());
-  }
+}
+
+// A link to a part of the reference opens it.
+function openTarget() {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target?.tagName === "DETAILS") target.open = true;
 }
 
 const theme = document.getElementById("theme");
@@ -110,3 +113,5 @@ document.querySelectorAll("[data-copy]").forEach(startCopy);
 document.querySelectorAll("[data-tabs]").forEach(startTabs);
 const filter = document.getElementById("filter");
 if (filter) startFilter(filter);
+openTarget();
+addEventListener("hashchange", openTarget);

@@ -59,12 +59,11 @@ export function hitLayers(layers, visible) {
 
 export function buildStyle(config, visible, dark, extra = {}) {
   const colours = dark ? DARK : LIGHT;
+  const focus = config.kind === "collection" ? config.focus : undefined;
   const sources = { labels: { type: "geojson", data: { type: "FeatureCollection", features: [] } }, ...extra.sources };
   for (const layer of config.layers) sources[layer.id] = vectorSource(layer, config.root);
   const ranked = config.layers.filter(isBoundary).sort((a, b) => RANKS.indexOf(roleOf(a)) - RANKS.indexOf(roleOf(b)));
   const others = config.layers.filter((layer) => !isBoundary(layer));
-  const order = ["areas", "hausumring", "lines", "points", "adresse"];
-  others.sort((a, b) => order.indexOf(roleOf(a)) - order.indexOf(roleOf(b)));
   const draw = (layer, parts) =>
     parts.map((part) => ({
       source: layer.id,
@@ -74,18 +73,20 @@ export function buildStyle(config, visible, dark, extra = {}) {
       id: `${layer.id}:${part.id}`,
       layout: { visibility: visible.has(layer.id) ? "visible" : "none", ...part.layout },
     }));
+  const of = (kind, parts) =>
+    others.filter((layer) => layer.geometry.includes(kind)).flatMap((layer) => draw(layer, parts(layer)));
   return {
     version: 8,
     sources,
     layers: [
       { id: "outside", type: "background", paint: { "background-color": colours.outside } },
       ...ranked.flatMap((layer) => draw(layer, ground(colours))),
-      ...others.filter((l) => l.geometry.includes("Polygon")).flatMap((layer) => draw(layer, areas(layer, colours))),
-      ...ranked.flatMap((layer) => draw(layer, boundary(roleOf(layer), colours))),
-      ...others.filter((l) => l.geometry.includes("Line")).flatMap((layer) => draw(layer, lines(colours))),
-      ...others.filter((l) => l.geometry.includes("Point")).flatMap((layer) => draw(layer, points(layer, colours))),
-      ...(extra.layers?.(colours) ?? []),
+      ...of("Polygon", (layer) => areas(layer, colours, layer.id === focus)),
+      ...ranked.flatMap((layer) => draw(layer, boundary(roleOf(layer), colours, layer.id === focus))),
+      ...of("Line", () => lines(colours)),
+      ...of("Point", (layer) => points(layer, colours, layer.id === focus)),
       ...others.filter((l) => roleOf(l) === "adresse").flatMap((layer) => draw(layer, [houseNumbers(colours)])),
+      ...(extra.layers?.(colours) ?? []),
       names(colours),
     ],
   };
@@ -106,8 +107,9 @@ const ground = (colours) => [{ id: "ground", type: "fill", paint: { "fill-color"
 
 const byZoom = (width) => ["interpolate", ["linear"], ["zoom"], 6, width * 0.5, 10, width];
 
-function boundary(rank, colours) {
-  const dashes = rank === "gemeinde" ? { "line-dasharray": [4, 2.5] } : {};
+// A collection's own page draws it in the accent colour
+function boundary(rank, colours, focus) {
+  const dashes = rank === "gemeinde" && !focus ? { "line-dasharray": [4, 2.5] } : {};
   return [
     {
       id: "hit",
@@ -118,7 +120,11 @@ function boundary(rank, colours) {
       id: "line",
       type: "line",
       layout: { "line-join": "round" },
-      paint: { "line-color": colours.boundary[rank], "line-width": byZoom(WIDTH[rank]), ...dashes },
+      paint: {
+        "line-color": focus ? colours.accent : colours.boundary[rank],
+        "line-width": byZoom(Math.max(WIDTH[rank], focus ? 1.75 : 0)),
+        ...dashes,
+      },
     },
     {
       id: "mark",
@@ -129,7 +135,7 @@ function boundary(rank, colours) {
   ];
 }
 
-function areas(layer, colours) {
+function areas(layer, colours, focus) {
   const own = roleOf(layer) === "hausumring";
   return [
     {
@@ -145,7 +151,7 @@ function areas(layer, colours) {
       type: "line",
       minzoom: Math.max(layer.minzoom, own ? 15 : 0),
       paint: {
-        "line-color": whenMarked(HIGHLIGHT, own ? colours.outline : colours.accent),
+        "line-color": whenMarked(HIGHLIGHT, own && !focus ? colours.outline : colours.accent),
         "line-width": ["interpolate", ["linear"], ["zoom"], 15, 0.4, 17, 1],
       },
     },
@@ -156,7 +162,8 @@ const lines = (colours) => [
   { id: "hit", type: "line", paint: { "line-color": whenMarked(HIGHLIGHT, colours.accent), "line-width": 1.5 } },
 ];
 
-function points(layer, colours) {
+function points(layer, colours, focus) {
+  const grow = focus ? 1.5 : 1;
   const own = roleOf(layer) === "adresse";
   const fade = own ? ["interpolate", ["linear"], ["zoom"], 17.2, 1, 17.8, 0] : 1;
   return [
@@ -164,8 +171,8 @@ function points(layer, colours) {
       id: "hit",
       type: "circle",
       paint: {
-        "circle-color": whenMarked(HIGHLIGHT, own ? colours.address : colours.accent),
-        "circle-radius": ["interpolate", ["linear"], ["zoom"], 13, 1, 15, 1.6, 17, 2.6, 19, 6],
+        "circle-color": whenMarked(HIGHLIGHT, own && !focus ? colours.address : colours.accent),
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 13, 1, 15, 1.6 * grow, 17, 2.6 * grow, 19, 6],
         "circle-opacity": fade,
       },
     },
@@ -207,9 +214,9 @@ function names(colours) {
     layout: {
       "text-field": ["get", "name"],
       "text-font": FONT_STRONG,
-      "text-size": ["interpolate", ["linear"], ["zoom"], 6, 12, 12, 15],
+      "text-size": ["interpolate", ["linear"], ["zoom"], 6, 11, 10, 12, 13, 15],
       "text-max-width": 8,
-      "text-padding": 6,
+      "text-padding": 1,
       "symbol-sort-key": ["-", 0, ["get", "size"]],
     },
     paint: { "text-color": colours.text, "text-halo-color": colours.halo, "text-halo-width": 1.8, "text-halo-blur": 0.4 },

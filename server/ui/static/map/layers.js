@@ -1,0 +1,48 @@
+// The layer list of the overview, which is the legend too.
+
+import { readHash, writeHash } from "./permalink.js";
+import { isDark, swatch } from "./style.js";
+
+export function drawSwatches(config) {
+  for (const svg of document.querySelectorAll("[data-swatch]")) {
+    const layer = config.layers.find(({ id }) => id === svg.dataset.swatch);
+    if (layer) svg.innerHTML = swatch(layer, isDark());
+  }
+}
+
+export function startLayerList(map, config, state, changed) {
+  const boxes = [...document.querySelectorAll("[data-layers] input")];
+  const show = () => {
+    for (const box of boxes) {
+      box.checked = state.visible.has(box.value);
+      if (box.checked) box.closest("details").open = true;
+    }
+    for (const layer of map.getStyle().layers) {
+      const id = layer.id.split(":")[0];
+      if (layer.id.includes(":") && layer.source === id) {
+        map.setLayoutProperty(layer.id, "visibility", state.visible.has(id) ? "visible" : "none");
+      }
+    }
+  };
+  for (const box of boxes) {
+    box.disabled = false;
+    box.checked = state.visible.has(box.value);
+    if (box.checked) box.closest("details").open = true;
+    box.addEventListener("change", () => {
+      if (box.checked) state.visible.add(box.value);
+      else state.visible.delete(box.value);
+      show();
+      writeHash(map, config.layers, state.visible);
+      changed();
+    });
+  }
+  drawSwatches(config);
+  map.on("moveend", () => writeHash(map, config.layers, state.visible));
+  addEventListener("hashchange", () => {
+    const { view, visible } = readHash(config.layers);
+    if (visible) state.visible = visible;
+    show();
+    if (view) map.jumpTo(view);
+    changed();
+  });
+}
