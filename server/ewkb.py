@@ -6,8 +6,15 @@ from server.crs import Box
 
 
 def to_ewkb(box: Box, srid: int) -> str:
-    """A box as hexadecimal EWKB polygon, which PostgreSQL reads once, when the parameter is bound."""
+    """A box as hexadecimal EWKB, which PostgreSQL reads once, when the parameter is bound.
+
+    A box without area is a point or a line: as a polygon it would be invalid and intersect nothing.
+    """
     west, south, east, north = box
+    if west == east and south == north:
+        return struct.pack("<BII2d", 1, 0x20000001, srid, west, south).hex()
+    if west == east or south == north:
+        return struct.pack("<BIII4d", 1, 0x20000002, srid, 2, *box).hex()
     ring = (west, south, west, north, east, north, east, south, west, south)
     return struct.pack("<BIIII10d", 1, 0x20000003, srid, 1, 5, *ring).hex()
 

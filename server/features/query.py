@@ -22,6 +22,10 @@ Search = Literal["everything", "keys", "index"]
 
 NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
 
+# Metres by which a searched area must be larger: pyproj is up to 2 m off in DHDN (`crs.transformer`), and the index
+# holds boxes as floats, which are rounded to 0.5 m at 5,800 km.
+SLACK = 3.0
+
 
 @dataclass(frozen=True)
 class Area:
@@ -101,7 +105,7 @@ def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
     if state.bbox is None:
         return ()
     srid = query.bbox_crs.srid
-    extent = around(state.bbox.grown(1, 1), STORAGE_SRID, srid)
+    extent = around(state.bbox.grown(SLACK, SLACK), STORAGE_SRID, srid)
     return tuple(to_area(box, cut, srid) for box in query.boxes if (cut := box.common(extent)))
 
 
@@ -109,11 +113,10 @@ def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
 def to_area(box: Box, cut: Box, srid: int) -> Area:
     """A box whose part `cut` is searched.
 
-    The margin makes up for the sagitta between two points of the outline and for the index's float boxes, which
-    are rounded to 0.5 m at 5,800 km.
+    The margin makes up for the sagitta between two points of the outline, too.
     """
     frame = to_frame(cut, srid, STORAGE_SRID)
-    margin = 2 + 1e-4 * max(frame.outer.xmax - frame.outer.xmin, frame.outer.ymax - frame.outer.ymin)
+    margin = SLACK + 1e-4 * max(frame.outer.xmax - frame.outer.xmin, frame.outer.ymax - frame.outer.ymin)
     inner = frame.inner.grown(-margin, -margin) if frame.inner else NOWHERE
     usable = inner.xmin < inner.xmax and inner.ymin < inner.ymax
     return Area(box, frame.outer.grown(margin, margin), inner if usable else NOWHERE)
