@@ -21,7 +21,7 @@ def main() -> int:
     try:
         options = ExampleOptions(given.addresses, given.seed, given.date, given.changes)
         folders = write_deliveries(given.to, options)
-    except (ValueError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     for dataset, folder in folders.items():

@@ -115,7 +115,7 @@ def _rank(houses: Houses, plan: Plan, place: Place, rng: np.random.Generator) ->
         + fringe.at(houses.entrance)
         + rng.uniform(0, 0.1, distance.size)
     )
-    rank[houses.kind == KIND["works"]] -= 0.3  # or towns would have no industry at their edge
+    rank[houses.kind == KIND["works"]] -= 0.15  # or towns would have no industry at their edge
     farm = houses.kind == KIND["farm"]
     rank[farm] = np.where(rng.random(int(farm.sum())) < 0.45, 0.5, np.inf)
     landmark = houses.t.size - len(plan.landmarks)
