@@ -191,10 +191,11 @@ def db_url(
     A private cluster that is not running is started and stays until `opennrw db stop`.
     """
     settings = _settings()
-    if settings.database_url:
-        if reader and not settings.reader_database_url:
-            raise ClusterError("There is no URL for the reader: READER_DATABASE_URL is not set beside DATABASE_URL.")
-        out(str(settings.reader_database_url if reader else settings.database_url))
+    if settings.database_url or settings.reader_database_url:
+        url = settings.reader_database_url if reader else settings.database_url
+        if url is None:
+            raise ClusterError(f"{'READER_' if reader else ''}DATABASE_URL is not set, only the other role's URL is.")
+        out(url)
         return
     cluster = _private_cluster(settings)
     if not cluster.running():
@@ -205,7 +206,10 @@ def db_url(
 
 @db.command("migrate", epilog=EXIT_CODES)
 def db_migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date.
+
+    If READER_DATABASE_URL has a password for opennrw_reader, that role gets it, so that a server needs no other URL.
+    """
     settings = _settings()
     with _database(settings) as database:
         if not _migrate(database, settings):
@@ -248,7 +252,7 @@ def _settings(host: str | None = None, port: int | None = None) -> Settings:
 
 
 def _private_cluster(settings: Settings) -> PrivateCluster:
-    if settings.database_url:
+    if settings.database_url or settings.reader_database_url:
         raise ClusterError(
             "DATABASE_URL is set: its server is not ours to start or stop. Unset it for the private cluster."
         )
@@ -269,6 +273,8 @@ def _migrate(database: Database, settings: Settings) -> list[str]:
     applied = migrations.migrate(database.owner_url, settings.config_dir)
     if applied:
         say(f"Schema brought up to date: {', '.join(applied)}")
+    if database.reader_url:
+        migrations.set_reader_password(database.owner_url, database.reader_url)
     return applied
 
 

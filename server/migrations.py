@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
 LOADERS = ROOT / "loaders"
 
+READER = "opennrw_reader"
 LOCK = 0x6F706E72775F6D67  # "opnrw_mg": two migrators take turns
 LOCK_TIMEOUT = "60s"
 RECORD = sql.SQL("""
@@ -73,6 +75,20 @@ def pending(database_url: str, config: Path = CONFIG, loaders: Path = LOADERS) -
     migrations = find_migrations(config, loaders)
     with _connection(database_url) as connection:
         return [migration.name for migration in unapplied(migrations, _recorded(connection))]
+
+
+def set_reader_password(owner_url: str, reader_url: str) -> bool:
+    """Gives the reader the password that its URL has, so that a server needs no other URL; False if it has none."""
+    reader = conninfo_to_dict(reader_url)
+    user, password = reader.get("user"), reader.get("password")
+    if user != READER or not password:
+        return False
+    with _connection(owner_url) as connection:
+        # hashed here: the server's log may show statements
+        secret = connection.pgconn.encrypt_password(str(password).encode(), READER.encode(), b"scram-sha-256").decode()
+        statement = sql.SQL("alter role {} password {}").format(sql.Identifier(READER), sql.Literal(secret))
+        connection.execute(statement)
+    return True
 
 
 def unapplied(migrations: list[Migration], recorded: dict[str, str]) -> list[Migration]:

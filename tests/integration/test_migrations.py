@@ -9,7 +9,16 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from server.migrations import CONFIG, LOADERS, LOCK, MigrationError, find_migrations, migrate, pending
+from server.migrations import (
+    CONFIG,
+    LOADERS,
+    LOCK,
+    MigrationError,
+    find_migrations,
+    migrate,
+    pending,
+    set_reader_password,
+)
 
 
 @pytest.fixture
@@ -110,3 +119,14 @@ def test_the_reader_can_ask_and_cannot_write(connection: psycopg.Connection[Any]
     assert connection.execute("select count(*) > 3 from public.migration").fetchone() == (True,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("delete from public.migration")
+
+
+def test_the_reader_gets_the_password_of_its_url(database_url: str) -> None:
+    assert not set_reader_password(database_url, "postgresql://opennrw_reader@db/opennrw")
+    assert not set_reader_password(database_url, "postgresql://somebody:secret@db/opennrw")
+    assert set_reader_password(database_url, "postgresql://opennrw_reader:s%27cret@db/opennrw")
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        hashed = owner.execute("select rolpassword from pg_authid where rolname = 'opennrw_reader'").fetchone()
+        assert hashed is not None
+        assert hashed[0].startswith("SCRAM-SHA-256$")
+        owner.execute("alter role opennrw_reader password null")
