@@ -5,6 +5,7 @@ extensions. Otherwise a private cluster in a temporary folder is started and sto
 """
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +78,10 @@ class DatabaseServer:
 
 @dataclass(frozen=True)
 class LiveServer:
-    """A running `opennrw serve`: where it answers, its process, what it has logged."""
+    """A running `opennrw serve`: where it answers, the owner's conninfo of its database, its process, its log."""
 
     url: str
+    database_url: str
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -187,15 +190,48 @@ def example_database_url(cluster: DatabaseServer, example_template: str) -> Iter
 
 
 @pytest.fixture(scope="session")
-def live_server(
+def live(
     cluster: DatabaseServer, example_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Base URL of one `opennrw serve` for the whole run, over the example; for tests that change nothing."""
+) -> Iterator[LiveServer]:
+    """One `opennrw serve` for the whole run, over the example; for tests that change nothing."""
     url = cluster.create(example_template)
     server = _start_server(url, tmp_path_factory.mktemp("server"))
-    yield server.url
+    yield server
     _end(server)
     cluster.drop(url)
+
+
+@pytest.fixture(scope="session")
+def live_server(live: LiveServer) -> str:
+    """Base URL of `live`."""
+    return live.url
+
+
+@pytest.fixture(scope="session")
+def published(live: LiveServer) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Asks the database behind `live`, read-only: what clients must get."""
+    with psycopg.connect(live.database_url, autocommit=True) as opened:
+        opened.execute("set default_transaction_read_only = on")
+        yield lambda query: opened.execute(query.encode()).fetchall()
+
+
+@pytest.fixture
+def asked(live: LiveServer) -> Callable[[], list[str]]:
+    """What clients have asked `live` for since the test began: `GET /path?query`, in order."""
+    start = live.log.stat().st_size
+
+    def read() -> list[str]:
+        marker = f"/marker/{uuid.uuid4()}"  # the log is complete as soon as it holds this request
+        httpx.get(live.url + marker)
+        deadline = time.monotonic() + 10
+        while marker not in (text := live.log.read_bytes()[start:].decode()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        entries = [json.loads(line) for line in text.splitlines() if '"event":"request"' in line]
+        assert entries, "the server's log holds no request"
+        assert entries.pop()["path"] == marker
+        return [f"{e['method']} {e['path']}{'?' if e['query'] else ''}{e['query']}" for e in entries]
+
+    return read
 
 
 @pytest.fixture
@@ -233,7 +269,7 @@ def _start_server(database_url: str, folder: Path, **environment: str) -> LiveSe
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **settings}, stdout=output, stderr=subprocess.STDOUT
         )
-    server = LiveServer(f"http://127.0.0.1:{port}", process, log)
+    server = LiveServer(f"http://127.0.0.1:{port}", database_url, process, log)
     try:
         _wait_until_ready(server)
     except BaseException:
