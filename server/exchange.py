@@ -2,11 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from collections.abc import Collection as Names
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -16,7 +17,8 @@ from starlette.responses import Response
 from server.catalogue import Collection, Language, Service
 from server.database import Database
 from server.errors import InvalidHost, shorten
-from server.links import Link, link, to_href
+from server.kept import Kept
+from server.links import Link, link, to_href, to_pair
 from server.negotiation import HTML, JSON, choose_format, choose_language
 from server.parameters import parse_query
 from server.settings import Settings
@@ -39,6 +41,7 @@ class Context:
     database: Database
     pages: Pages
     fingerprint: str
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,16 @@ class Exchange:
         """URL of another resource; keeps `lang` where the request has it."""
         return to_href(self.base, *segments, query={**query, "lang": self.parameters.get("lang")})
 
-    def href_self(self, **changes: Any) -> str:
-        """URL of this request with some parameters changed; None removes one."""
+    @cached_property
+    def _own(self) -> tuple[str, dict[str, str]]:
+        """This request's URL without its query, and its parameters ready for a URL: a page has many such links."""
         segments = self.path.strip("/").split("/") if self.path != "/" else []
-        return to_href(self.base, *segments, query={**self.parameters, **changes})
+        return to_href(self.base, *segments), {name: to_pair(name, value) for name, value in self.parameters.items()}
+
+    def href_self(self, **changes: Any) -> str:
+        """URL of this request with some parameters given or changed."""
+        url, pairs = self._own
+        return url + "?" + "&".join({**pairs, **{k: to_pair(k, v) for k, v in changes.items()}}.values())
 
     def links_self(self) -> list[Link]:
         """Links to this representation and its alternates."""
@@ -187,21 +196,26 @@ def respond_unchanged(marks: Validators, headers: Mapping[str, str] | None = Non
 
 def respond_document(
     exchange: Exchange,
-    document: dict[str, Any],
-    template: str,
+    build: Callable[[], dict[str, Any]],
+    template: str | None = None,
     *,
     marks: Validators | None = None,
-    media_type: str | None = None,
     **page: Any,
 ) -> Response:
-    """A metadata document as JSON or, by its template, as HTML."""
+    """A metadata document as JSON or, by its template, as HTML.
+
+    Made once for each state of the data: the ETag names all that its content depends on.
+    """
     marks = marks or validators(exchange, exchange.context.registry.version, None)
     if marks.unchanged(exchange.request):
         return respond_unchanged(marks)
-    if exchange.format == "html":
-        content = render(exchange, template, document=document, **page)
-        return respond(exchange, content, HTML, marks)
-    return respond(exchange, orjson.dumps(document), media_type or exchange.formats[exchange.format], marks)
+    kept = exchange.context.kept
+    content = kept.get(marks.etag)
+    html = template is not None and exchange.format == "html"
+    if content is None:
+        content = render(exchange, template, document=build(), **page) if template and html else orjson.dumps(build())
+        kept.put(marks.etag, content)
+    return respond(exchange, content, HTML if html else exchange.formats[exchange.format], marks)
 
 
 def render(exchange: Exchange, template: str, **page: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
@@ -12,8 +12,13 @@ Link = dict[str, str]
 def to_href(base: str, *segments: str, query: Mapping[str, Any] | None = None) -> str:
     """Absolute URL of a path's segments and, where given, a query; what a URI reserves is escaped."""
     path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
-    given = {k: v for k, v in (query or {}).items() if v is not None}
-    return f"{base}{path or '/'}" + (f"?{urlencode(given, safe=',:/', quote_via=quote)}" if given else "")
+    pairs = [to_pair(name, value) for name, value in (query or {}).items() if value is not None]
+    return f"{base}{path or '/'}" + (f"?{'&'.join(pairs)}" if pairs else "")
+
+
+def to_pair(name: str, value: Any) -> str:
+    """A query parameter; the commas of a box and the URI of a CRS stay readable."""
+    return f"{name}={quote(str(value), safe=',:/')}"
 
 
 def link(rel: str, href: str, media_type: str | None = None, title: str | None = None) -> Link:

@@ -19,30 +19,30 @@ SCHEMA_FORMATS = {"json": SCHEMA_JSON, "html": HTML}
 async def get_landing_page(request: Request) -> Response:
     """/"""
     exchange = open_exchange(request)
-    return respond_document(exchange, landing_page(exchange), "landing.html")
+    return respond_document(exchange, lambda: landing_page(exchange), "landing.html")
 
 
 async def get_conformance(request: Request) -> Response:
     """/conformance"""
-    return respond_document(open_exchange(request), conformance_document(), "conformance.html")
+    return respond_document(open_exchange(request), conformance_document, "conformance.html")
 
 
 async def get_api(request: Request) -> Response:
     """/api"""
     exchange = open_exchange(request, API_FORMATS)
-    return respond_document(exchange, api_definition(exchange), "api.html")
+    return respond_document(exchange, lambda: api_definition(exchange), "api.html")
 
 
 async def get_api_reference(request: Request) -> Response:
     """/api.html, the link that people follow: always the HTML reference."""
     exchange = open_exchange(request, {"html": HTML})
-    return respond_document(exchange, api_definition(exchange), "api.html")
+    return respond_document(exchange, lambda: api_definition(exchange), "api.html")
 
 
 async def get_collections(request: Request) -> Response:
     """/collections"""
     exchange = open_exchange(request)
-    return respond_document(exchange, collections_document(exchange), "collections.html")
+    return respond_document(exchange, lambda: collections_document(exchange), "collections.html")
 
 
 async def get_collection(request: Request) -> Response:
@@ -52,9 +52,9 @@ async def get_collection(request: Request) -> Response:
     state = exchange.state(collection)
     return respond_document(
         exchange,
-        collection_document(exchange, collection, state),
+        lambda: collection_document(exchange, collection, state),
         "collection.html",
-        marks=validators(exchange, (state.version, state.delivery), state.published),
+        marks=validators(exchange, exchange.context.registry.version, state.published),
         collection=collection,
         state=to_page_state(state),
     )
@@ -64,8 +64,10 @@ async def get_queryables(request: Request) -> Response:
     """/collections/{collectionId}/queryables"""
     exchange = open_exchange(request, SCHEMA_FORMATS)
     collection = exchange.collection()
-    document = queryables_schema(collection, exchange.lang, _schema_uri(exchange, "queryables"))
-    return respond_document(exchange, document, "queryables.html", collection=collection)
+    uri = _schema_uri(exchange, "queryables")
+    return respond_document(
+        exchange, lambda: queryables_schema(collection, exchange.lang, uri), "queryables.html", collection=collection
+    )
 
 
 async def get_schema(request: Request) -> Response:
@@ -73,8 +75,10 @@ async def get_schema(request: Request) -> Response:
     exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON})
     collection = exchange.collection()
     build = feature_schema if exchange.format == "feature" else collection_schema
-    document = build(collection, exchange.lang, _schema_uri(exchange, "schema"))
-    return respond_document(exchange, document, "queryables.html", collection=collection)
+    uri = _schema_uri(exchange, "schema")
+    return respond_document(
+        exchange, lambda: build(collection, exchange.lang, uri), "queryables.html", collection=collection
+    )
 
 
 def _schema_uri(exchange: Exchange, name: str) -> str:
@@ -97,7 +101,7 @@ async def get_privacy(request: Request) -> Response:
 
 
 def _page(request: Request, template: str) -> Response:
-    return respond_document(open_exchange(request, {"html": HTML}), {}, template)
+    return respond_document(open_exchange(request, {"html": HTML}), dict, template)
 
 
 async def get_health(_request: Request) -> Response:

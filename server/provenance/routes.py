@@ -48,4 +48,4 @@ async def get_provenance(request: Request) -> Response:
     }
     latest = deliveries[0]["id"] if deliveries else None
     marks = validators(exchange, (state.version, latest), None)
-    return respond_document(exchange, document, "provenance.html", marks=marks, collection=collection)
+    return respond_document(exchange, lambda: document, "provenance.html", marks=marks, collection=collection)

@@ -20,21 +20,23 @@ async def get_matrix_sets(request: Request) -> Response:
     exchange = open_exchange(request, {"json": JSON})
     href = exchange.href("tileMatrixSets", NAME)
     listed = {"id": NAME, "title": NAME, "uri": URI, "links": [link("self", href, JSON, NAME)]}
-    return respond_document(exchange, {"tileMatrixSets": [listed], "links": exchange.links_self()}, "")
+    return respond_document(exchange, lambda: {"tileMatrixSets": [listed], "links": exchange.links_self()})
 
 
 async def get_matrix_set(request: Request) -> Response:
     """/tileMatrixSets/{tileMatrixSetId}"""
     exchange = open_exchange(request, {"json": JSON})
     _check_matrix_set(exchange)
-    return respond_document(exchange, orjson.loads(matrix_set().model_dump_json(exclude_none=True)), "")
+    return respond_document(exchange, lambda: orjson.loads(matrix_set().model_dump_json(exclude_none=True)))
 
 
 async def get_tilesets(request: Request) -> Response:
     """/collections/{collectionId}/tiles"""
     exchange = open_exchange(request)
     collection = exchange.collection()
-    return respond_document(exchange, tilesets_document(exchange, collection), "tilesets.html", collection=collection)
+    return respond_document(
+        exchange, lambda: tilesets_document(exchange, collection), "tilesets.html", collection=collection
+    )
 
 
 async def get_tileset(request: Request) -> Response:
@@ -42,8 +44,10 @@ async def get_tileset(request: Request) -> Response:
     exchange = open_exchange(request)
     collection = exchange.collection()
     _check_matrix_set(exchange)
-    document = tileset_document(exchange, collection, exchange.state(collection))
-    return respond_document(exchange, document, "tileset.html", collection=collection)
+    state = exchange.state(collection)
+    return respond_document(
+        exchange, lambda: tileset_document(exchange, collection, state), "tileset.html", collection=collection
+    )
 
 
 async def get_tilejson(request: Request) -> Response:
@@ -51,7 +55,7 @@ async def get_tilejson(request: Request) -> Response:
     exchange = open_exchange(request, {"json": JSON})
     collection = exchange.collection()
     _check_matrix_set(exchange)
-    return respond_document(exchange, tilejson_document(exchange, collection, exchange.state(collection)), "")
+    return respond_document(exchange, lambda: tilejson_document(exchange, collection, exchange.state(collection)))
 
 
 async def get_tile(request: Request) -> Response:
