@@ -96,9 +96,9 @@ def _parse(file: str, block: bytes, lines: _Lines, fields: Sequence[str]) -> Row
     sieve.refuse(_find_controls(block, lines), lambda _: "the line holds a control character; it must be plain text")
     faults = _find_wrong_bytes(block, lines, text)
     sieve.refuse(np.isin(np.arange(len(counts)), list(faults)), faults.__getitem__)
-    if not sieve.good.all():
-        block = b"".join(text(i) + b"\n" for i in np.flatnonzero(sieve.good).tolist())
-    return Rows(file, _read_columns(block, fields), lines.numbers[sieve.good], sieve.rejects())
+    good = np.flatnonzero(sieve.good).tolist()
+    clean = block if len(good) == len(counts) else b"".join(text(i) + b"\n" for i in good)
+    return Rows(file, _read_columns(clean, fields), lines.numbers[sieve.good], sieve.rejects())
 
 
 def _count_separators(block: bytes, lines: _Lines) -> np.ndarray:

@@ -60,9 +60,13 @@ def _outside(bounds: NDArray[np.float64]) -> str:
     else:
         remedy = "check the delivery's CRS"
     return (
-        f"the coordinates E {west:.3f} to {east:.3f}, N {south:.3f} to {north:.3f} are outside North Rhine-Westphalia "
+        f"the coordinates E {_span(west, east)}, N {_span(south, north)} are outside North Rhine-Westphalia "
         f"(EPSG:25832: E {ORIGIN_EAST:.0f} to {MAX_EAST:.0f}, N {ORIGIN_NORTH:.0f} to {MAX_NORTH:.0f}); {remedy}"
     )
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
 
 
 def _repair(shapes: NDArray[np.object_], sieve: Sieve) -> Mask:
