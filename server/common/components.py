@@ -10,10 +10,14 @@ STRING = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
 
 
-def components(lang: Language) -> dict[str, Any]:
-    """Parameters, headers, responses and schemas."""
+def components(lang: Language, collections: list[str]) -> dict[str, Any]:
+    """Parameters, headers, responses and schemas; `collections` are the ids that exist."""
+    parameters = {
+        **_parameters(lang),
+        "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
+    }
     return {
-        "parameters": {name: {"name": name, **value} for name, value in _parameters(lang).items()} | _tile_format(),
+        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _tile_format(),
         "headers": _headers(),
         "responses": _responses(),
         "schemas": _schemas(),

@@ -17,7 +17,7 @@ TAGS = {
 
 
 def api_definition(exchange: Exchange) -> dict[str, Any]:
-    """/api. Paths are written out per collection, because QGIS and GDAL look there for the filters."""
+    """/api. The paths of items are written out per collection, because QGIS and GDAL look there for the filters."""
     service, lang = exchange.context.service, exchange.lang
     contact = {"name": service.provider.name, "url": service.provider.url, "email": service.provider.email}
     collections = exchange.context.registry.collections.values()
@@ -32,8 +32,12 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
         },
         "servers": [{"url": exchange.base}],
         "tags": [{"name": name, "description": texts[lang]} for name, texts in TAGS.items()],
-        "paths": {**_service_paths(), **{k: v for c in collections for k, v in _collection_paths(c, lang).items()}},
-        "components": components(lang),
+        "paths": {
+            **_service_paths(),
+            **{path: operation for c in collections for path, operation in _data_paths(c, lang).items()},
+            **_collection_paths(),
+        },
+        "components": components(lang, [c.id for c in collections]),
     }
 
 
@@ -84,32 +88,30 @@ def _service_paths() -> dict[str, Any]:
     }
 
 
-def _collection_paths(collection: Collection, lang: Language) -> dict[str, Any]:
-    base = f"/collections/{collection.id}"
-    title = collection.title.in_(lang)
-    name = collection.id
-    schema = {SCHEMA_JSON: "object", HTML: "html"}
-    tiles = f"{base}/tiles"
-    return {
-        base: operation(f"{name}.getCollection", "data", title, {JSON: "collection", HTML: "html"}),
-        f"{base}/items": _items(collection, lang),
-        f"{base}/items/{{featureId}}": _item(collection, lang),
-        f"{base}/queryables": operation(f"{name}.getQueryables", "data", f"{title}: queryables", schema),
-        f"{base}/schema": operation(f"{name}.getSchema", "data", f"{title}: schema", schema),
-        f"{base}/provenance": operation(
-            f"{name}.getProvenance", "provenance", f"{title}: provenance", {JSON: "object", HTML: "html"}
+def _data_paths(collection: Collection, lang: Language) -> dict[str, Any]:
+    items = f"/collections/{collection.id}/items"
+    return {items: _items(collection, lang), f"{items}/{{featureId}}": _item(collection, lang)}
+
+
+def _collection_paths() -> dict[str, Any]:
+    """What is alike for all collections."""
+    at = "/collections/{collectionId}"
+    tileset = f"{at}/tiles/WebMercatorQuad"
+    table: dict[str, tuple[str, str, str, dict[str, str]]] = {
+        at: ("getCollection", "data", "Collection", {JSON: "collection", HTML: "html"}),
+        f"{at}/queryables": ("getQueryables", "data", "Queryables", {SCHEMA_JSON: "object", HTML: "html"}),
+        f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html"}),
+        f"{at}/provenance": ("getProvenance", "provenance", "Provenance", {JSON: "object", HTML: "html"}),
+        f"{at}/tiles": (
+            *("collection.vector.getTileSetsList", "tiles", "Tilesets"),
+            {JSON: "object", HTML: "html"},
         ),
-        tiles: operation(
-            f"{name}.collection.vector.getTileSetsList", "tiles", f"{title}: tilesets", {JSON: "object", HTML: "html"}
-        ),
-        f"{tiles}/WebMercatorQuad": operation(
-            f"{name}.collection.vector.getTileSet", "tiles", f"{title}: tileset", {JSON: "object", HTML: "html"}
-        ),
-        f"{tiles}/WebMercatorQuad/tilejson": operation(
-            f"{name}.collection.vector.getTileJson", "tiles", f"{title}: TileJSON", {JSON: "object"}
-        ),
-        f"{tiles}/WebMercatorQuad/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile(collection, title),
+        tileset: ("collection.vector.getTileSet", "tiles", "Tileset", {JSON: "object", HTML: "html"}),
+        f"{tileset}/tilejson": ("collection.vector.getTileJson", "tiles", "TileJSON", {JSON: "object"}),
     }
+    collection_id = [ref("parameters", "collectionId")]
+    paths = {path: operation(*described, collection_id) for path, described in table.items()}
+    return {**paths, f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile()}
 
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:
@@ -140,12 +142,10 @@ def _item(collection: Collection, lang: Language) -> dict[str, Any]:
     return found
 
 
-def _tile(collection: Collection, title: str) -> dict[str, Any]:
-    parameters = [ref("parameters", name) for name in ("tileMatrix", "tileRow", "tileCol")]
-    found = operation(
-        f"{collection.id}.collection.vector.getTile", "tiles", f"{title}: tile", {MVT: "binary"}, parameters
-    )
-    found["get"]["parameters"] = [ref("parameters", "tileFormat"), *parameters]
+def _tile() -> dict[str, Any]:
+    names = ("tileFormat", "collectionId", "tileMatrix", "tileRow", "tileCol")
+    found = operation("collection.vector.getTile", "tiles", "Tile", {MVT: "binary"})
+    found["get"]["parameters"] = [ref("parameters", name) for name in names]
     found["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
     return found
 

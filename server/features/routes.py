@@ -1,5 +1,6 @@
 """items and item."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from server.features.formats.geojson import to_feature, to_feature_collection
 from server.features.page import Page, to_page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
 from server.features.query import item_text, items_query, place_text
+from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
 
@@ -34,6 +36,8 @@ async def get_items(request: Request) -> Response:
     collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
     exchange = open_exchange(request, FORMATS, allowed_parameters(collection))
     query = parse_items_query(collection, exchange.parameters)
+    if exchange.format == "html":
+        query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML))
     state = exchange.state(collection)
     marks = validators(exchange, state.version, state.published)
     if marks.unchanged(request):
