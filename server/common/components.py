@@ -100,7 +100,8 @@ def _responses() -> dict[str, Any]:
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties}
+    found = {"type": "object", "properties": properties}
+    return {**found, "required": required} if required else found
 
 
 def _array(items: dict[str, Any]) -> dict[str, Any]:
