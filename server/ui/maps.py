@@ -85,6 +85,12 @@ def union_of(boxes: Iterable[list[float] | None]) -> list[float] | None:
     return [min(b[0] for b in known), min(b[1] for b in known), max(b[2] for b in known), max(b[3] for b in known)]
 
 
+def latest_date(states: Iterable[State]) -> str | None:
+    """The latest day (ISO) that states name as theirs; None where none does."""
+    days = [str(state["dates"][1]) for state in states if state.get("dates")]
+    return max(days, default=None)
+
+
 def _rank(collection: Collection) -> tuple[int, str]:
     name = collection.id.split("_")[0]
     return (RANKS.index(name) if name in RANKS else len(RANKS), collection.id)

@@ -141,8 +141,8 @@ def map_config(
     static, prefix = context["static"], urlsplit(context["base"]).path.rstrip("/")
     shown = collections if kind == "overview" else maps.ground_of(collection, collections)
     layers = maps.map_layers(shown, states, texts)
+    state = (context.get("state") or states.get(collection.id) or {}) if collection is not None else {}
     if collection is not None:
-        state = context.get("state") or states.get(collection.id) or {}
         layers.append({**maps.map_layer(collection, state, texts), "visible": True})
     config = {
         "kind": kind,
@@ -155,10 +155,18 @@ def map_config(
         "focus": collection.id if collection is not None else None,
         "feature": feature,
         "bounds": bounds or maps.union_of(layer["bounds"] for layer in layers),
-        "attribution": context["service"].attribution.in_(texts.lang),
+        "attribution": _attribution(context, maps.latest_date([state] if collection else states.values())),
         "texts": texts.under("js."),
     }
     return script_json(config)
+
+
+def _attribution(context: Context, day: str | None) -> dict[str, str]:
+    service, texts = context["service"], context["t"]
+    text = service.attribution.in_(texts.lang)
+    if day is not None:
+        text += texts("map.attribution_state", date=formatting.format_date(day, texts.lang))
+    return {"text": text, "licence": service.licence.url}
 
 
 def script_json(value: Any) -> Markup:

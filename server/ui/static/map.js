@@ -33,8 +33,6 @@ async function start(frame) {
     visible: hash.visible ?? new Set(config.layers.filter((layer) => layer.visible).map((layer) => layer.id)),
     page,
   };
-  // the page's own features stand in for their collection's tiles
-  if (page && config.kind === "items") state.visible.delete(config.focus);
   let map;
   try {
     map = makeMap(maplibre, container, config, state, words, hash.view ?? initialView(config, page, middle));
@@ -94,7 +92,6 @@ function makeMap(maplibre, container, config, state, words, view) {
       "NavigationControl.ZoomIn": words.text("zoom_in"),
       "NavigationControl.ZoomOut": words.text("zoom_out"),
       "Popup.Close": words.text("close"),
-      "AttributionControl.ToggleAttribution": words.text("attribution"),
       "CooperativeGesturesHandler.WindowsHelpText": words.text("gesture_wheel"),
       "CooperativeGesturesHandler.MacHelpText": words.text("gesture_wheel_mac"),
       "CooperativeGesturesHandler.MobileHelpText": words.text("gesture_touch"),

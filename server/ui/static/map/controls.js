@@ -1,8 +1,9 @@
 // Zoom, whole extent, scale bar, attribution.
 
 export function addControls(maplibre, map, config, words) {
-  const custom = config.attribution;
-  map.addControl(new maplibre.AttributionControl({ compact: innerWidth < 600, customAttribution: escapeHtml(custom) }));
+  const { text, licence } = config.attribution;
+  const credit = `<a href="${escapeHtml(licence)}" rel="license">${escapeHtml(text)}</a>`;
+  map.addControl(new maplibre.AttributionControl({ compact: false, customAttribution: credit }));
   if (config.kind === "teaser") return;
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
   if (config.bounds) map.addControl(new Home(config.bounds, words.text("home")), "top-right");

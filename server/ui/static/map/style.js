@@ -8,7 +8,7 @@ const LIGHT = {
   boundary: { land: "#57436f", regierungsbezirk: "#705d88", kreis: "#8875a0", gemeinde: "#9d8cb3" },
 };
 const DARK = {
-  outside: "#15171a", land: "#1f2225", water: "#23343f", building: "#3b3a37", outline: "#57534d",
+  outside: "#27292d", land: "#1a1c1f", water: "#23343f", building: "#3b3a37", outline: "#5b574f",
   address: "#a69d91", text: "#d9d6cf", halo: "#1a1c1f", accent: "#83cadb",
   boundary: { land: "#c3b1da", regierungsbezirk: "#ab99c4", kreis: "#8f7dab", gemeinde: "#776892" },
 };
@@ -143,7 +143,7 @@ function areas(layer, colours, focus) {
       type: "fill",
       paint: {
         "fill-color": whenMarked(HIGHLIGHT, own ? colours.building : colours.accent),
-        "fill-opacity": own ? 1 : whenMarked(0.3, 0.12),
+        "fill-opacity": own ? whenMarked(0.65, 1) : whenMarked(0.3, 0.12),
       },
     },
     {

@@ -41,7 +41,7 @@ function inView(map, config, state) {
 function group(layer, features, words, actions) {
   const box = document.createElement("div");
   const heading = document.createElement("h3");
-  heading.textContent = `${layer.title} (${words.text("list_count", { n: features.length })})`;
+  heading.textContent = `${layer.title} (${words.number(features.length)})`;
   const list = document.createElement("ul");
   const named = features.map((feature) => ({ feature, title: words.title(layer, feature) }));
   named.sort((a, b) => a.title.localeCompare(b.title, document.documentElement.lang, { numeric: true }));

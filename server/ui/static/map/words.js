@@ -30,5 +30,5 @@ export function makeWords(config) {
   const href = (layer, id) =>
     `${config.root}/collections/${layer.id}/items/${encodeURIComponent(id)}${config.langGiven ? `?lang=${config.lang}` : ""}`;
 
-  return { text, title, value, href };
+  return { text, title, value, href, number: number.format };
 }
