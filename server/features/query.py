@@ -14,12 +14,14 @@ from psycopg import sql
 from server.catalogue import STORAGE_SRID, Collection
 from server.crs import Box, Crs, around, to_frame
 from server.ewkb import to_ewkb
+from server.features.cursor import Cursor
 from server.features.params import ItemsQuery
 from server.spatial_key import covering
 from server.state import State
 
 Search = Literal["everything", "keys", "index"]
 
+START = Cursor(0)
 NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
 
 # Metres by which a searched area must be larger: pyproj is up to 2 m off in DHDN (`crs.transformer`), and the index
@@ -66,26 +68,22 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
     order of fid, lowest and highest fid, number of rows. There is one row more than the limit where another page
     follows; `page.to_page` takes it off.
     """
-    backward = query.cursor.backward if query.cursor else False
-    at = query.cursor.fid if query.cursor else 0
-    parameters: dict[str, Any] = {"limit": query.limit, "rows": query.limit + 1, "at": at, "name": query.collection.id}
-    parameters |= {f"p_{name}": value for name, value in query.filters}
-    parameters |= {"since": query.since, "until": query.until}
-    search: Search = "everything"
+    cursor = query.cursor or START
     areas = search_areas(query, state)
-    if query.boxes:
-        if not areas:
-            return None
+    if query.boxes and not areas:
+        return None
+    search: Search = "everything"
+    if areas:
         search = "keys" if prefers_keys(areas, state, query.limit) else "index"
-        for number, area in enumerate(areas):
-            parameters |= {
-                f"outer{number}": to_ewkb(area.outer, STORAGE_SRID),
-                f"inner{number}": to_ewkb(area.inner, STORAGE_SRID),
-                f"exact{number}": to_ewkb(area.exact, query.bbox_crs.srid),
-            }
+    parameters = {
+        "name": query.collection.id, "rows": query.limit + 1, "at": cursor.fid,
+        "since": query.since, "until": query.until,
+        **{f"p_{name}": value for name, value in query.filters},
+        **_area_parameters(areas, query.bbox_crs.srid),
+    }
     if search == "keys":
-        ranges = key_ranges(areas, state, at if query.cursor else None, backward=backward)
-        parameters |= {"low": [low for low, _ in ranges], "high": [high for _, high in ranges]}
+        ranges = key_ranges(areas, state, cursor)
+        parameters |= {"low": _to_array([r[0] for r in ranges]), "high": _to_array([r[1] for r in ranges])}
     shape = Shape(
         collection=query.collection,
         crs=query.crs,
@@ -95,9 +93,23 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
         filters=tuple(name for name, _ in query.filters),
         since=query.since is not None,
         until=query.until is not None,
-        backward=backward,
+        backward=cursor.backward,
     )
     return Statement(page_text(shape), parameters)
+
+
+def _area_parameters(areas: tuple[Area, ...], srid: int) -> dict[str, str]:
+    boxes: dict[str, str] = {}
+    for number, area in enumerate(areas):
+        boxes[f"outer{number}"] = to_ewkb(area.outer, STORAGE_SRID)
+        boxes[f"inner{number}"] = to_ewkb(area.inner, STORAGE_SRID)
+        boxes[f"exact{number}"] = to_ewkb(area.exact, srid)
+    return boxes
+
+
+def _to_array(numbers: list[int]) -> str:
+    """PostgreSQL's text of an array: a list would be examined element by element at every request."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
@@ -144,19 +156,18 @@ def _square(box: Box) -> float:
     return (box.xmax - box.xmin) * (box.ymax - box.ymin)
 
 
-def key_ranges(areas: tuple[Area, ...], state: State, at: int | None, *, backward: bool) -> list[tuple[int, int]]:
+def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor) -> list[tuple[int, int]]:
     """Ranges of fid that hold the areas' features, from the cursor on, in reading order, without overlaps."""
     ranges: list[tuple[int, int]] = []
-    for low, high in sorted(
-        r for area in areas for r in covering(area.outer.grown(state.half_width + 1, state.half_height + 1))
-    ):
+    grown = [area.outer.grown(state.half_width + 1, state.half_height + 1) for area in areas]
+    for low, high in sorted(found for box in grown for found in covering(box)):
         if ranges and low <= ranges[-1][1] + 1:
             ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
         else:
             ranges.append((low, high))
-    if backward:
-        return [(low, min(high, at)) for low, high in reversed(ranges) if at is not None and low <= at]
-    return ranges if at is None else [(max(low, at), high) for low, high in ranges if high >= at]
+    if cursor.backward:
+        return [(low, min(high, cursor.fid)) for low, high in reversed(ranges) if low <= cursor.fid]
+    return [(max(low, cursor.fid), high) for low, high in ranges if high >= cursor.fid]
 
 
 @lru_cache(maxsize=2048)
