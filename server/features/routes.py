@@ -8,7 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.crs import parse_crs
+from server.crs import CRS84, parse_crs
 from server.errors import NotFound, shorten
 from server.exchange import (
     Exchange,
@@ -37,7 +37,7 @@ async def get_items(request: Request) -> Response:
     exchange = open_exchange(request, FORMATS, allowed_parameters(collection))
     query = parse_items_query(collection, exchange.parameters)
     if exchange.format == "html":
-        query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML))
+        query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML), crs=CRS84)  # its map is in degrees
     state = exchange.state(collection)
     marks = validators(exchange, state.version, state.published)
     if marks.unchanged(request):
@@ -100,7 +100,8 @@ async def get_item(request: Request) -> Response:
     """/collections/{collectionId}/items/{featureId}"""
     exchange = open_exchange(request, FORMATS, ("crs",))
     collection = exchange.collection()
-    crs = parse_crs("crs", exchange.parameters.get("crs"))
+    asked = parse_crs("crs", exchange.parameters.get("crs"))
+    crs = CRS84 if exchange.format == "html" else asked
     state = exchange.state(collection)
     feature_id = request.path_params["featureId"]
     parameters = {"id": feature_id, "name": collection.id}
