@@ -68,19 +68,17 @@ class PrivateCluster:
         return self._folder / f"{self.binaries.major}.log"
 
     @property
-    def socket_folder(self) -> Path:
-        """Where the running server listens; ClusterError while none runs."""
-        if (running := self._postmaster()) is None:
-            raise ClusterError(f"The private cluster {self.data} is not running; `opennrw db start` starts it.")
-        return running
-
-    @property
     def owner_url(self) -> str:
-        return to_url(OWNER, DATABASE, self.socket_folder)
+        return self._url(OWNER, DATABASE)
 
     @property
     def reader_url(self) -> str:
-        return to_url(READER, DATABASE, self.socket_folder)
+        return self._url(READER, DATABASE)
+
+    def _url(self, user: str, database: str) -> str:
+        if (running := self._postmaster()) is None:
+            raise ClusterError(f"The private cluster {self.data} is not running; `opennrw db start` starts it.")
+        return to_url(user, database, *running)
 
     def running(self) -> bool:
         return self._postmaster() is not None
@@ -199,6 +197,8 @@ class PrivateCluster:
             "--pgdata",
             str(draft),
         ]
+        if self._options.get("fsync") == "off":
+            arguments.append("--no-sync")
         done = self._run("initdb", *arguments)
         if done.returncode != 0:
             raise ClusterError(f"initdb could not make the private cluster in {draft}: {done.stderr.strip()}")
@@ -264,7 +264,7 @@ class PrivateCluster:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                psycopg.connect(to_url(OWNER, "postgres", self.socket_folder)).close()
+                psycopg.connect(self._url(OWNER, "postgres")).close()
                 return
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
@@ -272,28 +272,28 @@ class PrivateCluster:
                 time.sleep(0.1)
 
     def _make_database(self) -> None:
-        with psycopg.connect(to_url(OWNER, "postgres", self.socket_folder), autocommit=True) as connection:
+        with psycopg.connect(self._url(OWNER, "postgres"), autocommit=True) as connection:
             if connection.execute("select from pg_database where datname = %s", [DATABASE]).rowcount == 0:
                 connection.execute(f"create database {DATABASE}")
 
     def _stop(self) -> bool:
-        if (socket_folder := self._postmaster()) is None:
+        if (running := self._postmaster()) is None:
             return False
         done = self._run("pg_ctl", "stop", "--mode=fast", "--wait", "--timeout=120", "--pgdata", str(self.data))
         if done.returncode != 0 and self.running():
             raise ClusterError(f"The private cluster {self.data} does not stop: {done.stderr.strip()}. See {self.log}.")
-        if socket_folder.parent != self._folder:
-            shutil.rmtree(socket_folder, ignore_errors=True)
+        if running[0].parent != self._folder:
+            shutil.rmtree(running[0], ignore_errors=True)
         return True
 
-    def _postmaster(self) -> Path | None:
-        """Socket folder of the running server, from postmaster.pid; None if none runs, also if the file is stale."""
+    def _postmaster(self) -> tuple[Path, int] | None:
+        """Socket folder and port of the running server, from postmaster.pid; None if none runs, also if it is stale."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
-            pid, socket_folder = int(lines[0]), Path(lines[4])
+            pid, port, socket_folder = int(lines[0]), int(lines[3]), Path(lines[4])
         except (OSError, ValueError, IndexError):
             return None
-        return socket_folder if _works_in(pid, self.data) else None
+        return (socket_folder, port) if _works_in(pid, self.data) else None
 
     # as whom
 
