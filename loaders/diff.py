@@ -9,9 +9,10 @@ from loaders.staging import Staging, Table
 # JSON tells null from empty and never runs two values together, so that different attributes have different digests
 DIGEST = "sha256(convert_to(json_build_array({columns})::text, 'UTF8') || ST_AsBinary(geom, 'NDR'))"
 
+# materialized: otherwise the digest is computed anew wherever it is used
 OUTCOME = """
 create table {outcome} as
-with digested as (
+with digested as materialized (
   select row, cell, id, {digest} as digest from {staged}
 ), ranked as (
   select *, first_value(row) over same_id as first_row, first_value(digest) over same_id as first_digest
