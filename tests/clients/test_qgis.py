@@ -1,0 +1,139 @@
+"""QGIS as its users have it, without a screen: the distribution's QGIS in its own Python, offscreen.
+
+OPENNRW_QGIS_PYTHON names another Python that has QGIS.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.clients
+
+HERE = Path(__file__).resolve().parent
+PYTHON = os.environ.get("OPENNRW_QGIS_PYTHON", "/usr/bin/python3")
+CRS84, UTM32 = "EPSG:4326", "EPSG:25832"
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+Asked = Callable[[], list[str]]
+Qgis = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def qgis(tmp_path: Path) -> Qgis:
+    """Runs one of the scripts in QGIS, with an empty profile that lasts as long as the test; what it printed."""
+    profile = tmp_path / "profile"
+    profile.mkdir(mode=0o700)
+    quiet = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(profile), "XDG_RUNTIME_DIR": str(profile)}
+
+    def run(script: str, *arguments: str) -> dict[str, Any]:
+        command = [PYTHON, str(HERE / script), *arguments]
+        done = subprocess.run(
+            command, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, f"{script} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    return run
+
+
+def by_id(layer: dict[str, Any]) -> dict[str, Any]:
+    """The features by their id, which must be there once."""
+    found = {feature["properties"]["id"]: feature for feature in layer["features"]}
+    assert len(found) == len(layer["features"]), "features arrived twice"
+    return found
+
+
+def can_crs(layer: dict[str, Any]) -> bool:
+    """Whether this QGIS knows Part 2 (from 3.32 on); older ones ask for degrees only."""
+    return tuple(map(int, layer["qgis"].split(".")[:2])) >= (3, 32)
+
+
+def test_every_address_once_with_its_attributes_where_it_belongs(
+    qgis: Qgis, live_server: str, published: Query, asked: Asked
+) -> None:
+    layer = qgis("qgis_features.py", live_server, "adresse")
+    found = by_id(layer)
+    names = [name for name in layer["types"] if name != "datum"]
+    rows = published(f"select {', '.join(names)}, datum::text, ST_X(geom), ST_Y(geom) from geobasis.adresse")
+    assert layer["count"] == len(rows) == len(found)
+    for *values, x, y in rows:
+        feature = found[values[names.index("id")]]
+        assert [feature["properties"][name] for name in (*names, "datum")] == values
+        assert (feature["x"], feature["y"]) == pytest.approx((x, y), abs=0.002)
+    assert any(re.search("[äöüß]", feature["properties"]["str"]) for feature in found.values())
+    assert layer["crs"] == (UTM32 if can_crs(layer) else CRS84)
+    pages = [request for request in asked() if "/items?limit=1000" in request]
+    assert len(pages) == len(set(pages)) == -(-len(rows) // 1000)
+
+
+def test_types_of_fields(qgis: Qgis, live_server: str) -> None:
+    layer = qgis("qgis_features.py", live_server, "hausumring")
+    assert layer["types"] == {
+        "id": "string",
+        "gfk": "string",
+        "ags": "string",
+        "oi": "string",
+        "aktualitaet": "date",
+        "delivery": "integer",
+    }
+
+
+def test_areas_arrive_whole(qgis: Qgis, live_server: str, published: Query) -> None:
+    layer = qgis("qgis_features.py", live_server, "gemeinde")
+    srid = layer["crs"].removeprefix("EPSG:")
+    rows = published(f"select id, ST_NPoints(geom), ST_Area(ST_Transform(geom, {srid})) from geobasis.gemeinde")
+    found = by_id(layer)
+    assert len(found) == len(rows)
+    for id_, points, area in rows:
+        assert found[id_]["points"] == points
+        assert found[id_]["area"] == pytest.approx(area, rel=1e-5)
+
+
+def test_a_filter_finds_what_the_database_finds(qgis: Qgis, live_server: str, published: Query) -> None:
+    [(gmd,)] = published("select gmd from geobasis.adresse where gmd ~ '[äöüß]' order by id limit 1")
+    layer = qgis("qgis_features.py", live_server, "adresse", f"\"gmd\" = '{gmd}'")
+    expected = published(f"select id from geobasis.adresse where gmd = '{gmd}'")
+    assert set(by_id(layer)) == {id_ for (id_,) in expected}
+
+
+def test_a_filter_by_date_is_asked_of_the_server(qgis: Qgis, live_server: str, published: Query, asked: Asked) -> None:
+    [(day,)] = published(
+        "select aktualitaet::text from geobasis.hausumring where aktualitaet is not null order by 1 offset 100 limit 1"
+    )
+    layer = qgis("qgis_features.py", live_server, "hausumring", f"\"aktualitaet\" = '{day}'")
+    expected = published(f"select id from geobasis.hausumring where aktualitaet = '{day}'")
+    assert set(by_id(layer)) == {id_ for (id_,) in expected}
+    if not can_crs(layer):  # QGIS from 3.32 on asks by CQL2 or not at all
+        assert any(f"datetime={day}" in request for request in asked())
+
+
+def test_the_same_layer_again_asks_for_no_metadata(qgis: Qgis, live_server: str, asked: Asked) -> None:
+    """QGIS keeps what Cache-Control allows, so that a project opens quickly; only the features come anew."""
+    qgis("qgis_features.py", live_server, "land")
+    first = len(asked())
+    qgis("qgis_features.py", live_server, "land")
+    again = [request for request in asked()[first + 1 :] if not request.startswith("OPTIONS")]
+    assert 4 < first < 12
+    assert again
+    assert all("/collections/land/items" in request for request in again)
+
+
+@pytest.mark.parametrize(("collection", "scale"), [("hausumring", 5_000), ("adresse", 5_000), ("gemeinde", 500_000)])
+def test_vector_tiles_are_drawn(
+    qgis: Qgis, live_server: str, published: Query, asked: Asked, collection: str, scale: int
+) -> None:
+    [place] = published(
+        f"select ST_X(p)::text, ST_Y(p)::text from (select ST_Transform(ST_PointOnSurface(geom), 4326) p "
+        f"from geobasis.{collection} order by fid offset 5 limit 1) t"
+    )
+    drawn = qgis("qgis_tiles.py", live_server, collection, *place, str(scale))
+    assert drawn["errors"] == []
+    assert 0.0005 < drawn["drawn"] < 1
+    tiles = [request for request in asked() if f"/collections/{collection}/tiles/WebMercatorQuad/" in request]
+    assert sum(request.endswith("?f=mvt") for request in tiles) >= 1
