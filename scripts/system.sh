@@ -56,8 +56,16 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then env "$@"; else sudo env "$@"; fi
 }
 
+# Quiet, because nobody reads 100 packages scroll by; shown whole if it fails.
 apt() {
-    as_root DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+    local log
+    log=$(mktemp)
+    if ! as_root DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
 }
 
 # PostgreSQL's package would make and start a cluster of its own on port 5432, which nobody here needs
@@ -84,7 +92,7 @@ if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
     echo "Installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
 fi
-echo "Installing them with apt$([ "$(id -u)" -eq 0 ] || echo ' through sudo') ..."
+echo "Installing them with apt$([ "$(id -u)" -eq 0 ] || echo ' through sudo'); with nothing there yet it takes about a minute ..."
 apt update || echo "some package lists could not be fetched; going on with those that are there"
 case " ${missing[*]} " in *" postgresql-postgis "*) avoid_main_cluster ;; esac
 apt install --no-install-recommends "${missing[@]}"
