@@ -15,6 +15,7 @@ from server.errors import QueryTooSlow, Unavailable
 from server.settings import Settings
 
 READER = "opennrw_reader"
+START_TIMEOUT = 20  # seconds
 Connection = psycopg.AsyncConnection[TupleRow]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
@@ -77,8 +78,14 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Open the pool; the connections come in the background."""
-        await self._pool.open()
+        """Open the pool and wait for its first connections, longer than a request may: they warm up PROJ.
+
+        Raises Unavailable.
+        """
+        try:
+            await self._pool.open(wait=True, timeout=START_TIMEOUT)
+        except PoolTimeout as error:
+            raise Unavailable(f"The database gave no connection within {START_TIMEOUT} s. Is it running?") from error
 
     async def close(self) -> None:
         """Close the pool and its connections."""
@@ -100,7 +107,7 @@ class Database:
         except psycopg.errors.QueryCanceled as error:
             raise _too_slow() from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if isinstance(error, PoolTimeout):
+            if isinstance(error, (PoolTimeout, psycopg.errors.LockNotAvailable)):
                 raise _unavailable() from error
         await self._pool.check()
         try:
@@ -135,7 +142,7 @@ class Database:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("No database connection became free in time. Send the request again in a moment.")
+    return Unavailable("The database did not become free in time. Send the request again in a moment.")
 
 
 def _too_slow() -> QueryTooSlow:

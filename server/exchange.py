@@ -112,7 +112,7 @@ def open_exchange(
 def _base_url(request: Request, settings: Settings) -> str:
     if settings.base_url:
         return settings.base_url.rstrip("/")
-    host = request.headers.get("host", "")
+    host = ", ".join(request.headers.getlist("host"))  # several are an error, too (RFC 9112, 3.2)
     if not HOST.match(host):
         raise InvalidHost(f"The Host header '{shorten(host)}' is no host name with an optional port. Correct it.")
     return f"http://{host}"

@@ -27,7 +27,6 @@ import pytest
 import shapely
 import yaml
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from shapely.geometry import LinearRing, MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
@@ -218,18 +217,28 @@ def collections_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def probe_template(cluster: Any, migrated_template: str) -> Iterator[str]:
+def fill_probe() -> Callable[[str], None]:
+    """Makes and fills the probe's tables in a migrated database: `fill_probe(owner's conninfo)`."""
+    made = {"messpunkt": _rows(_points(), "p"), "flaeche": _rows(_areas(), "f"), "bezirk": _rows(_districts(), "b")}
+
+    def fill(url: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(PROVENANCE)
+            for collection in GEOMETRIES:
+                _create_table(connection, collection)
+            for collection, rows in made.items():
+                _insert(connection, collection, rows)
+                connection.execute(PUBLISH.format(collection).encode())
+            connection.execute("analyze")
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def probe_template(cluster: Any, migrated_template: str, fill_probe: Callable[[str], None]) -> Iterator[str]:
     """The probe's database; nothing may connect to it but to copy it."""
     url = cluster.create(migrated_template)
-    made = {"messpunkt": _rows(_points(), "p"), "flaeche": _rows(_areas(), "f"), "bezirk": _rows(_districts(), "b")}
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(PROVENANCE)
-        for collection in GEOMETRIES:
-            _create_table(connection, collection)
-        for collection, rows in made.items():
-            _insert(connection, collection, rows)
-            connection.execute(PUBLISH.format(collection).encode())
-        connection.execute("analyze")
+    fill_probe(url)
     yield url
     cluster.drop(url)
 
@@ -243,12 +252,21 @@ def probe_database_url(cluster: Any, probe_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def probe(
-    cluster: Any, probe_template: str, collections_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
+def serve_probe(collections_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """A service over a database like the probe's, for a block: `with serve_probe(database_url, NAME="value") as …`."""
+
+    def serve(database_url: str, **environment: str) -> Any:
+        given = {"OPENNRW_COLLECTIONS_DIR": str(collections_dir), **environment}
+        return _serve(database_url, tmp_path_factory.mktemp("service"), **given)
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def probe(cluster: Any, probe_template: str, serve_probe: Callable[..., Any]) -> Iterator[Served]:
     """One service over the probe for the whole run, for tests that change nothing."""
     url = cluster.create(probe_template)
-    with _serve(url, tmp_path_factory.mktemp("probe"), OPENNRW_COLLECTIONS_DIR=str(collections_dir)) as served:
+    with serve_probe(url) as served:
         yield served
     cluster.drop(url)
 
@@ -266,23 +284,6 @@ def truth(probe: Served) -> Iterator[Fetch]:
     with psycopg.connect(probe.database_url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = on")
         yield lambda query, values=None: connection.execute(query.encode(), values).fetchall()
-
-
-@pytest.fixture
-def serve_probe(probe_database_url: str, collections_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Starts a service over a copy of the probe of the test's own: `serve_probe(NAME="value")`."""
-    opened = []
-
-    def start(database_url: str = probe_database_url, **environment: str) -> Served:
-        folder = tmp_path / f"service-{len(opened)}"
-        folder.mkdir()
-        manager = _serve(database_url, folder, **{"OPENNRW_COLLECTIONS_DIR": str(collections_dir), **environment})
-        opened.append(manager)
-        return manager.__enter__()
-
-    yield start
-    for manager in opened:
-        manager.__exit__(None, None, None)
 
 
 @contextmanager
@@ -324,7 +325,6 @@ def raw(probe: Served) -> Callable[[bytes], tuple[int, dict[str, str], bytes]]:
         host, _, port = probe.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
             answer = b""
             while chunk := connection.recv(65536):
                 answer += chunk
@@ -334,10 +334,3 @@ def raw(probe: Served) -> Callable[[bytes], tuple[int, dict[str, str], bytes]]:
         return int(status.split()[1]), headers, body
 
     return send
-
-
-@pytest.fixture(scope="session")
-def reader_url(probe: Served) -> str:
-    """Conninfo of the role that the server uses."""
-    given = conninfo_to_dict(probe.database_url)
-    return make_conninfo(**{**given, "user": "opennrw_reader"})
