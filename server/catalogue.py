@@ -194,17 +194,15 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{path}, line {line}: {error.problem}.") from error
     except ValidationError as error:
-        lines = [
-            f"{path}, line {_line_of(node, e['loc'])}: {'.'.join(str(part) for part in e['loc']) or 'file'}: {_reason(e)}"
-            for e in error.errors()
-        ]
+        lines = [f"{path}, line {_line_of(node, e['loc'])}: {_reason(e)}" for e in error.errors()]
         raise ConfigurationError("\n".join(lines)) from error
 
 
 def _reason(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "file"
     if error["type"] == "extra_forbidden":
-        return "unknown key; remove it or correct its spelling"
-    return error["msg"].removeprefix("Value error, ")
+        return f"{where}: unknown key; remove it or correct its spelling"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse_double_keys(node: yaml.Node | None, path: Path) -> None:

@@ -76,8 +76,11 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
     if areas:
         search = "keys" if prefers_keys(areas, state, query.limit) else "index"
     parameters = {
-        "name": query.collection.id, "rows": query.limit + 1, "at": cursor.fid,
-        "since": query.since, "until": query.until,
+        "name": query.collection.id,
+        "rows": query.limit + 1,
+        "at": cursor.fid,
+        "since": query.since,
+        "until": query.until,
         **{f"p_{name}": value for name, value in query.filters},
         **_area_parameters(areas, query.bbox_crs.srid),
     }
