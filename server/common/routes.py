@@ -74,8 +74,9 @@ async def get_schema(request: Request) -> Response:
     """/collections/{collectionId}/schema; f=feature is the schema of a GeoJSON feature, which GDAL reads."""
     exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON})
     collection = exchange.collection()
-    build = feature_schema if exchange.format == "feature" else collection_schema
-    uri = _schema_uri(exchange, "schema")
+    of_feature = exchange.format == "feature"
+    build = feature_schema if of_feature else collection_schema
+    uri = _schema_uri(exchange, "schema?f=feature" if of_feature else "schema")
     return respond_document(
         exchange, lambda: build(collection, exchange.lang, uri), "queryables.html", collection=collection
     )

@@ -32,20 +32,19 @@ def queryables_schema(collection: Collection, lang: Language, uri: str) -> dict[
 
 
 def feature_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
-    """The schema of the collection's GeoJSON features."""
+    """The schema of the collection's GeoJSON features. A null says that there is no value; types are those of values,
+    because GDAL does not read a list of types.
+    """
     members = {prop.name: property_schema(prop, lang) for prop in collection.properties}
     members["delivery"] = delivery_schema(lang)
-    return _object(
-        collection,
-        lang,
-        uri,
-        {
-            "type": {"type": "string", "const": "Feature"},
-            "id": {"type": "string"},
-            "geometry": {"$ref": f"https://geojson.org/schema/{collection.geometry}.json"},
-            "properties": {"type": "object", "properties": members},
-        },
-    )
+    feature = {
+        "type": {"type": "string", "const": "Feature"},
+        "id": {"type": "string"},
+        "geometry": {"$ref": f"https://geojson.org/schema/{collection.geometry}.json"},
+        "properties": {"type": "object", "properties": members, "additionalProperties": False},
+    }
+    # a feature on its own has links, too
+    return {**_object(collection, lang, uri, feature), "additionalProperties": True}
 
 
 def property_schema(prop: Property, lang: Language) -> dict[str, Any]:
