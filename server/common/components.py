@@ -17,7 +17,7 @@ def components(lang: Language, collections: list[str]) -> dict[str, Any]:
         "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
     }
     return {
-        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _tile_format(),
+        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _formats(),
         "headers": _headers(),
         "responses": _responses(),
         "schemas": _schemas(),
@@ -43,7 +43,6 @@ def _parameters(lang: Language) -> dict[str, Any]:
     crs = {"type": "string", "format": "uri", "enum": [c.uri for c in OFFERED], "default": CRS84.uri}
     box = {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}}
     return {
-        "f": _query("Format; wins over the Accept header", {"type": "string", "enum": ["json", "html"]}),
         "lang": _query(
             "Language; wins over Accept-Language", {"type": "string", "enum": list(LANGUAGES), "default": lang}
         ),
@@ -67,8 +66,16 @@ def _parameters(lang: Language) -> dict[str, Any]:
     }
 
 
-def _tile_format() -> dict[str, Any]:
-    return {"tileFormat": {"name": "f", **_query("Format of the tile", {"type": "string", "enum": ["mvt"]})}}
+def _formats() -> dict[str, Any]:
+    """The parameter f as the kinds of resources have it."""
+    kinds = {
+        "f": ["json", "html"],
+        "jsonFormat": ["json"],
+        "schemaFormat": ["json", "html", "feature"],
+        "tileFormat": ["mvt"],
+    }
+    text = "Format; wins over the Accept header"
+    return {kind: {"name": "f", **_query(text, {"type": "string", "enum": names})} for kind, names in kinds.items()}
 
 
 def _headers() -> dict[str, Any]:

@@ -57,12 +57,13 @@ def operation(
         "406": "NotAcceptable",
         "503": "Unavailable",
     }
+    kind = "f" if HTML in content else "jsonFormat"
     return {
         "get": {
             "operationId": operation_id,
             "tags": [tag],
             "summary": summary,
-            "parameters": [ref("parameters", "f"), ref("parameters", "lang"), *(parameters or [])],
+            "parameters": [ref("parameters", kind), ref("parameters", "lang"), *(parameters or [])],
             "responses": {"200": ok, **{code: ref("responses", name) for code, name in errors.items()}},
         }
     }
@@ -111,6 +112,7 @@ def _collection_paths() -> dict[str, Any]:
     }
     collection_id = [ref("parameters", "collectionId")]
     paths = {path: operation(*described, collection_id) for path, described in table.items()}
+    paths[f"{at}/schema"]["get"]["parameters"][0] = ref("parameters", "schemaFormat")
     return {**paths, f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile()}
 
 

@@ -150,12 +150,14 @@ def test_oas_completeness_everything_declared_answers_as_declared(
     for path, operations in api["paths"].items():
         collection = path.split("/")[2] if path.startswith("/collections/") else "adresse"
         id_ = features[collection]["id"] if collection in features else ""
-        answer = http.get(path.format(collectionId="adresse", featureId=id_, **values))
-        assert str(answer.status_code) in operations["get"]["responses"], path
-        assert answer.status_code in {200, 204}, path
-        if answer.status_code == 200:
-            declared = operations["get"]["responses"]["200"]["content"]
-            assert answer.headers["content-type"].removesuffix("; charset=utf-8") in declared, path
+        declared = operations["get"]["responses"]
+        for f in parameters(api, path)["f"]["schema"]["enum"]:
+            answer = http.get(path.format(collectionId="adresse", featureId=id_, **values), params={"f": f})
+            assert answer.status_code in {200, 204}, (path, f)
+            assert str(answer.status_code) in declared, (path, f)
+            if answer.status_code == 200:
+                media_type = answer.headers["content-type"].removesuffix("; charset=utf-8")
+                assert media_type in declared["200"]["content"], (path, f)
 
 
 def test_oas_operation_ids_are_unique_and_name_tiles(api: dict[str, Any]) -> None:
