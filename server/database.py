@@ -91,11 +91,6 @@ class Database:
         """Close the pool and its connections."""
         await self._pool.close()
 
-    @property
-    def statistics(self) -> dict[str, int]:
-        """Figures of the pool, see psycopg_pool."""
-        return self._pool.get_stats()
-
     async def fetch(self, query: bytes, parameters: Parameters = None) -> list[TupleRow]:
         """All rows of a query; text columns arrive as bytes.
 
