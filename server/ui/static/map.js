@@ -49,6 +49,7 @@ async function pageFeatures(config) {
   const url = new URL(location.href);
   url.searchParams.set("f", "json");
   for (const name of ["lang", "crs"]) url.searchParams.delete(name);
+  url.searchParams.set("limit", Math.max(1, document.querySelectorAll("[data-items] tr[data-id]").length));
   url.hash = "";
   const answer = await fetch(url);
   return answer.ok ? asCollection((await answer.json()).features) : asCollection([]);

@@ -7,9 +7,14 @@ export function startTwin(map, config, state, words, actions) {
   const groups = box.querySelector("[data-list-groups]");
   const status = box.querySelector("[data-list-state]");
   let timer;
+  let shown;
   const update = () => {
     if (!box.open || groups.contains(document.activeElement)) return;
     const found = inView(map, config, state);
+    // the same features keep their entries, so that focus can come back from a popup
+    const key = found.map(({ layer, features }) => [layer.id, ...features.map(({ id }) => id).sort()]).join();
+    if (key === shown) return;
+    shown = key;
     groups.replaceChildren(...found.map(({ layer, features }) => group(layer, features, words, actions)));
     const n = found.reduce((sum, { features }) => sum + features.length, 0);
     const hidden = config.layers.some((layer) => state.visible.has(layer.id) && layer.minzoom > map.getZoom());
