@@ -1,12 +1,15 @@
 """GDAL as its users call it: Debian's ogr2ogr and ogrinfo, and the newer GDAL that pyogrio brings."""
 
+import html
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pyogrio
 import pyproj
@@ -248,3 +251,18 @@ def test_the_mvt_driver_opens_a_tile(live_server: str, published: Query, tool: s
         )
     else:
         assert sorted_ids(read(tile)[1]) == expected
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_the_commands_that_a_collections_page_shows_run(live_server: str, tmp_path: Path, collection: str) -> None:
+    page = httpx.get(f"{live_server}/collections/{collection}?f=html&lang=en").text
+    shown = [html.unescape(text) for text in re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)]
+    commands = [
+        shlex.split(text.replace("\\\n", "")) for text in shown if text.startswith(("ogr2ogr ", "ogrinfo ", "curl "))
+    ]
+    assert {command[0] for command in commands} == {"ogr2ogr", "ogrinfo", "curl"}
+    for command in commands:
+        quiet = ["-fsS"] if command[0] == "curl" else []
+        words = [f"{tmp_path}/{word}" if word.endswith(".gpkg") else word for word in command[1:]]
+        assert run(command[0], *quiet, *words) or command[0] == "ogr2ogr"
+    assert read(str(tmp_path / f"{collection}.gpkg"))[0]["crs"] == UTM32
