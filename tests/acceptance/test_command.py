@@ -55,6 +55,26 @@ def _run(home: Path, *arguments: str, **environment: str) -> subprocess.Complete
     )
 
 
+# signals as on a terminal, also where the suite itself runs in the background or under nohup
+HEEDING = (
+    "import os, signal, sys; [signal.signal(n, signal.SIG_DFL) for n in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def _start(home: Path, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Starts the command in a process group of its own."""
+    command = [sys.executable, "-c", HEEDING, sys.executable, "-m", "server", *arguments]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=_environment(home),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
 def _postmaster(home: Path) -> int | None:
     files = list((home / "postgres").glob("*/postmaster.pid"))
     return int(files[0].read_text().split()[0]) if files else None
@@ -268,11 +288,7 @@ def test_load_explains_what_it_cannot_do(opennrw: Run, arguments: list[str], say
 def up(home: Path, free_port: int, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """A running `opennrw up` in a process group of its own, its URL and what it wrote."""
     log = tmp_path / "up.log"
-    command = [sys.executable, "-m", "server", "up", "--port", str(free_port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=_environment(home), stdout=output, stderr=output, start_new_session=True
-        )
+    process = _start(home, log, "up", "--port", str(free_port))
     try:
         _wait_for(lambda: "OpenNRW Geo is ready" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -358,18 +374,17 @@ def test_the_number_in_a_stale_pid_file_may_be_another_process_now(opennrw: Run,
 
 
 def test_ctrl_c_while_loading_ends_with_130(home: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "server", "load", "dvg1", "--from", "http://127.0.0.1:1/slow"]
+    log = tmp_path / "load.log"
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         silent.settimeout(30)
-        command[-1] = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        with (tmp_path / "load.log").open("wb") as output:
-            process = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=output)
+        process = _start(home, log, "load", "dvg1", "--from", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         try:
-            silent.accept()[0].close()
+            connection = silent.accept()[0]  # and no answer
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-    assert "Traceback" not in (tmp_path / "load.log").read_text()
+        with connection:
+            assert process.wait(timeout=30) == 130
+    assert "Traceback" not in log.read_text()
     assert _postmaster(home) is None
