@@ -72,7 +72,7 @@ ROUTES: dict[str, Endpoint] = {
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. Raises ConfigurationError where the configuration is wrong.
 
-    The database is asked when the application starts (ASGI lifespan), see `check_configuration`.
+    The database is asked when the application starts (ASGI lifespan); the command asks it before it opens a port.
     """
     settings = settings or Settings()
     configure_logging(settings.log_level)
@@ -162,16 +162,3 @@ def _lifespan(
             await context.database.close()
 
     return lifespan
-
-
-async def check_configuration(settings: Settings) -> None:
-    """Everything that can be known at start, before a port is opened: YAML, tables, columns, SRIDs, indexes.
-
-    Raises ConfigurationError or Unavailable.
-    """
-    context, collections = make_context(settings)
-    await context.database.open()
-    try:
-        await check_schema(context.database, collections)
-    finally:
-        await context.database.close()
