@@ -33,7 +33,7 @@ look() {
         need python3-venv "Python 3.11 to 3.13 with venv, for .venv"
     fi
     [ "$1" = python ] && return
-    if [ -z "${DATABASE_URL:-}" ] && ! has_postgis; then
+    if { [ "$1" != demo ] || [ -z "${DATABASE_URL:-}" ]; } && ! has_postgis; then
         need postgresql-postgis "PostgreSQL with PostGIS, for the private database"
     fi
     [ "$1" = demo ] && return
