@@ -74,7 +74,7 @@ class Database:
             open=False,
             kwargs={"autocommit": True, "prepare_threshold": 2},
             configure=_configure,
-            reconnect_timeout=30,
+            reconnect_timeout=5,  # then the next request tries anew; its pauses double, so longer would wait longer
         )
 
     async def open(self) -> None:
