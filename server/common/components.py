@@ -115,42 +115,51 @@ def _array(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+def _schema(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 def _schemas() -> dict[str, Any]:
-    link = {"$ref": "#/components/schemas/link"}
-    geometry = {"$ref": "#/components/schemas/geometryGeoJSON"}
-    collection = {"$ref": "#/components/schemas/collection"}
-    feature = {"$ref": "#/components/schemas/featureGeoJSON"}
-    extent = _object(
-        [], spatial=_object([], bbox=_array(_array({"type": "number"})), crs=STRING), temporal={"type": "object"}
-    )
     return {
         "html": STRING,
         "binary": {"type": "string", "format": "binary"},
         "object": {"type": "object"},
         "link": _object(["href", "rel"], href=STRING, rel=STRING, type=STRING, title=STRING),
-        "landingPage": _object(["links"], title=STRING, description=STRING, attribution=STRING, links=_array(link)),
         "confClasses": _object(["conformsTo"], conformsTo=_array(STRING)),
-        "collections": _object(["links", "collections"], links=_array(link), collections=_array(collection)),
+        **_collection_schemas(_array(_schema("link"))),
+        **_feature_schemas(_array(_schema("link"))),
+        "problem": _object(
+            ["type", "title", "status"],
+            status={"type": "integer"},
+            **dict.fromkeys(("type", "title", "detail", "instance", "parameter", "value", "rule", "remedy"), STRING),
+        ),
+    }
+
+
+def _collection_schemas(links: dict[str, Any]) -> dict[str, Any]:
+    boxes = _object([], bbox=_array(_array({"type": "number"})), crs=STRING)
+    return {
+        "landingPage": _object(["links"], title=STRING, description=STRING, attribution=STRING, links=links),
+        "collections": _object(["links", "collections"], links=links, collections=_array(_schema("collection"))),
         "collection": _object(
             ["id", "links"],
-            id=STRING,
-            title=STRING,
-            description=STRING,
+            **dict.fromkeys(("id", "title", "description", "attribution", "license", "itemType", "storageCrs"), STRING),
             keywords=_array(STRING),
-            attribution=STRING,
-            license=STRING,
-            links=_array(link),
-            extent=extent,
-            itemType=STRING,
-            itemCount=NUMBER,
             crs=_array(STRING),
-            storageCrs=STRING,
+            itemCount=NUMBER,
+            extent=_object([], spatial=boxes, temporal={"type": "object"}),
+            links=links,
         ),
+    }
+
+
+def _feature_schemas(links: dict[str, Any]) -> dict[str, Any]:
+    return {
         "featureCollectionGeoJSON": _object(
             ["type", "features"],
             type={"type": "string", "enum": ["FeatureCollection"]},
-            features=_array(feature),
-            links=_array(link),
+            features=_array(_schema("featureGeoJSON")),
+            links=links,
             timeStamp={"type": "string", "format": "date-time"},
             numberMatched=NUMBER,
             numberReturned=NUMBER,
@@ -159,21 +168,9 @@ def _schemas() -> dict[str, Any]:
             ["type", "geometry", "properties"],
             type={"type": "string", "enum": ["Feature"]},
             id=STRING,
-            geometry=geometry,
+            geometry=_schema("geometryGeoJSON"),
             properties={"type": "object", "nullable": True},
-            links=_array(link),
+            links=links,
         ),
         "geometryGeoJSON": _object(["type"], type=STRING, coordinates={"type": "array", "items": {}}),
-        "problem": _object(
-            ["type", "title", "status"],
-            type=STRING,
-            title=STRING,
-            status={"type": "integer"},
-            detail=STRING,
-            instance=STRING,
-            parameter=STRING,
-            value=STRING,
-            rule=STRING,
-            remedy=STRING,
-        ),
     }
