@@ -174,7 +174,7 @@ def test_scheme_changes_the_map(watch: Watch) -> None:
     page.emulate_media(color_scheme="dark")
     watched.wait_for_maps()
     assert watched.ask_map(ground) != light
-    assert watched.ask_map(VISIBLE, "names") > 0
+    page.wait_for_function("() => testMaps[0].queryRenderedFeatures({ layers: ['names'] }).length > 0")
 
 
 def test_missing_webgl_is_said(watch: Watch) -> None:

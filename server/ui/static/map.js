@@ -63,8 +63,10 @@ const asCollection = (features) => ({
 });
 
 function styleOf(config, state) {
-  if (!state.page) return buildStyle(config, state.visible, isDark());
+  const { labels } = state;
+  if (!state.page) return buildStyle(config, state.visible, isDark(), { labels });
   return buildStyle(config, state.visible, isDark(), {
+    labels,
     sources: { page: { type: "geojson", data: state.page, promoteId: "id" } },
     layers: pageLayers,
   });

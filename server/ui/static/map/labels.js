@@ -15,6 +15,7 @@ export function startLabels(map, config, state) {
     const key = features.map((f) => `${f.properties.name}${f.geometry.coordinates}`).join();
     if (key === update.last) return;
     update.last = key;
+    state.labels = features; // a change of style starts from them, so that names don't vanish meanwhile
     source.setData({ type: "FeatureCollection", features });
   };
   map.on("idle", update);

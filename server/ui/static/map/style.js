@@ -60,7 +60,8 @@ export function hitLayers(layers, visible) {
 export function buildStyle(config, visible, dark, extra = {}) {
   const colours = dark ? DARK : LIGHT;
   const focus = config.kind === "collection" ? config.focus : undefined;
-  const sources = { labels: { type: "geojson", data: { type: "FeatureCollection", features: [] } }, ...extra.sources };
+  const names = { type: "FeatureCollection", features: extra.labels ?? [] };
+  const sources = { labels: { type: "geojson", data: names }, ...extra.sources };
   for (const layer of config.layers) sources[layer.id] = vectorSource(layer, config.root);
   const ranked = config.layers.filter(isBoundary).sort((a, b) => RANKS.indexOf(roleOf(a)) - RANKS.indexOf(roleOf(b)));
   const others = config.layers.filter((layer) => !isBoundary(layer));
@@ -87,7 +88,7 @@ export function buildStyle(config, visible, dark, extra = {}) {
       ...of("Point", (layer) => points(layer, colours, layer.id === focus)),
       ...others.filter((l) => roleOf(l) === "adresse").flatMap((layer) => draw(layer, [houseNumbers(colours)])),
       ...(extra.layers?.(colours) ?? []),
-      names(colours),
+      areaNames(colours),
     ],
   };
 }
@@ -206,7 +207,7 @@ function houseNumbers(colours) {
   };
 }
 
-function names(colours) {
+function areaNames(colours) {
   return {
     id: "names",
     type: "symbol",
