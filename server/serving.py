@@ -103,8 +103,10 @@ def serve(settings: Settings, ready: Callable[[], None]) -> int | None:
         with tempfile.TemporaryDirectory(prefix="opennrw-metrics-") as metrics:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # where the workers add up their counters
             server.serve(target_loader=load_app)
-    except SystemExit:
+    except SystemExit as ended:
         if not received:
+            if ended.code != 1:
+                raise  # a signal before the server took them
             return None
     finally:
         over.set()
