@@ -1,6 +1,7 @@
 """Errors -> problem documents (RFC 9457), as JSON or, for a browser, as a page."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
@@ -8,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.catalogue import LANGUAGES
 from server.errors import (
     Answer,
     ClientError,
@@ -18,6 +20,7 @@ from server.errors import (
     to_problem,
 )
 from server.negotiation import HTML, PROBLEM, choose_language, parse_accept
+from server.parameters import MAX_QUERY
 
 log = structlog.get_logger()
 
@@ -65,11 +68,26 @@ def _respond(request: Request, answer: Answer, problem: dict[str, Any], headers:
     problem = {**problem, "request_id": _request_id(request)}
     common = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language", **headers}
     if _wants_page(request):
-        lang = choose_language(None, request.headers.get("accept-language"))
-        context = request.app.state.context
-        page = context.pages.render("problem.html", lang, base="", path=request.url.path, problem=problem)
+        page = _page(request, problem)
         return Response(page, answer.status, {"Content-Type": f"{HTML}; charset=utf-8", **common})
     return Response(orjson.dumps(problem), answer.status, {"Content-Type": PROBLEM, **common})
+
+
+def _page(request: Request, problem: dict[str, Any]) -> bytes:
+    """The problem as a page, in the language that the address asks for, if it asks for one."""
+    query = dict(parse_qsl(request.scope["query_string"][:MAX_QUERY].decode("latin-1")))
+    given = query.get("lang") in LANGUAGES
+    context = request.app.state.context
+    return context.pages.render(
+        "problem.html",
+        choose_language(query["lang"] if given else None, request.headers.get("accept-language")),
+        base=context.settings.base_url or "",
+        path=request.url.path,
+        query={name: value for name, value in query.items() if name not in {"f", "lang"}},
+        lang_given=given,
+        collections=list(context.registry.collections.values()),
+        problem=problem,
+    )
 
 
 def _wants_page(request: Request) -> bool:

@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.catalogue import Collection
 from server.crs import CRS84, parse_crs
 from server.errors import NotFound, shorten
 from server.exchange import (
@@ -25,7 +26,7 @@ from server.features.page import Page, to_page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
 from server.features.query import item_text, items_query, place_text
 from server.limits import MAX_LIMIT_HTML
-from server.links import Link, link, to_link_header
+from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
 
 FORMATS = {"json": GEOJSON, "html": HTML}
@@ -35,6 +36,8 @@ async def get_items(request: Request) -> Response:
     """/collections/{collectionId}/items"""
     collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
     exchange = open_exchange(request, FORMATS, allowed_parameters(collection))
+    if exchange.format == "html" and "" in exchange.parameters.values():
+        return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
     if exchange.format == "html":
         query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML), crs=CRS84)  # its map is in degrees
@@ -48,6 +51,13 @@ async def get_items(request: Request) -> Response:
     if page.version != state.version:
         marks = validators(exchange, page.version, None)
     return _answer_items(exchange, query, page, marks)
+
+
+def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Response:
+    """To the address without empty parameters: a form sends its empty fields, too, and they are no conditions."""
+    given = {name: value for name, value in exchange.parameters.items() if value}
+    location = to_href(exchange.base, "collections", collection.id, "items", query=given)
+    return Response(status_code=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 def _answer_items(exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators) -> Response:
