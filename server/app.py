@@ -12,7 +12,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -39,7 +38,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 COLLECTION = "/collections/{collectionId}"
 TILESET = f"{COLLECTION}/tiles/{{tileMatrixSetId}}"
-EXPOSED = ("Link", "Content-Crs", "ETag", "OGC-NumberMatched", "OGC-NumberReturned", "Retry-After", "X-Request-ID")
+
+OPTIONS_HEADERS = {
+    "Allow": problems.ALLOWED_METHODS,
+    "Access-Control-Allow-Methods": problems.ALLOWED_METHODS,
+    "Access-Control-Allow-Headers": "Accept, Accept-Language, If-Modified-Since, If-None-Match, Range, X-Request-ID",
+    "Access-Control-Max-Age": "86400",
+}
 
 # Paths in the order in which they are tried: what is asked for most comes first
 ROUTES: dict[str, Endpoint] = {
@@ -94,13 +99,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.user_middleware = [
         Middleware(Observe, metrics=metrics),
         Middleware(CompressMiddleware, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
-        Middleware(
-            CORSMiddleware,
-            allow_origins=["*"],
-            allow_methods=["GET", "HEAD"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED,
-        ),
     ]
     return app
 
@@ -127,7 +125,7 @@ def resource(path: str, endpoint: Endpoint) -> Route:
     async def answer(request: Request) -> Response:
         request.scope[ROUTE] = path
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": problems.ALLOWED_METHODS})
+            return Response(status_code=204, headers=OPTIONS_HEADERS)
         try:
             return await endpoint(request)
         except ServiceError as error:

@@ -49,6 +49,8 @@ def reader_conninfo(settings: Settings, owner_url: str) -> str:
         "idle_in_transaction_session_timeout": timeout,
         "lock_timeout": 5000,
         "jit": "off",
+        # planning costs as much as a small page; see `Database.fetch` for the queries whose values decide the plan
+        "plan_cache_mode": "force_generic_plan",
         "max_parallel_workers_per_gather": 0,
         "timezone": "UTC",
         "application_name": "opennrw-server",
@@ -91,14 +93,17 @@ class Database:
         """Close the pool and its connections."""
         await self._pool.close()
 
-    async def fetch(self, query: bytes, parameters: Parameters = None) -> list[TupleRow]:
+    async def fetch(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> list[TupleRow]:
         """All rows of a query; text columns arrive as bytes.
 
+        `plan_by_values`: the plan depends on how many rows the values select, so it is made anew each time.
         A connection that died in the pool is replaced once, unseen by the client.
         Raises Unavailable where none becomes free in time, QueryTooSlow at the statement timeout.
         """
         try:
-            return await self._fetch(query, parameters)
+            return await self._fetch(query, parameters, plan_by_values)
         except psycopg.errors.QueryCanceled as error:
             raise _too_slow() from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -106,18 +111,25 @@ class Database:
                 raise _unavailable() from error
         await self._pool.check()
         try:
-            return await self._fetch(query, parameters)
+            return await self._fetch(query, parameters, plan_by_values)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise _unavailable() from error
 
-    async def _fetch(self, query: bytes, parameters: Parameters) -> list[TupleRow]:
+    async def _fetch(self, query: bytes, parameters: Parameters, plan_by_values: bool) -> list[TupleRow]:
         async with self._pool.connection() as connection:
-            cursor = await connection.cursor(binary=True).execute(query, parameters)
-            return await cursor.fetchall()
+            if not plan_by_values:
+                cursor = await connection.cursor(binary=True).execute(query, parameters)
+                return await cursor.fetchall()
+            async with connection.transaction():
+                await connection.execute(b"set local plan_cache_mode = force_custom_plan")
+                cursor = await connection.cursor(binary=True).execute(query, parameters)
+                return await cursor.fetchall()
 
-    async def fetch_one(self, query: bytes, parameters: Parameters = None) -> TupleRow | None:
-        """The first row of a query or None; text columns arrive as bytes."""
-        rows = await self.fetch(query, parameters)
+    async def fetch_one(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> TupleRow | None:
+        """The first row of a query or None, see `fetch`."""
+        rows = await self.fetch(query, parameters, plan_by_values=plan_by_values)
         return rows[0] if rows else None
 
     async def notifications(self, channel: bytes) -> AsyncIterator[str | None]:

@@ -1,6 +1,7 @@
 """Every href that the service emits."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -11,11 +12,17 @@ Link = dict[str, str]
 
 def to_href(base: str, *segments: str, query: Mapping[str, Any] | None = None) -> str:
     """Absolute URL of a path's segments and, where given, a query; what a URI reserves is escaped."""
-    path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+    path = "".join(map(_to_step, segments))
     pairs = [to_pair(name, value) for name, value in (query or {}).items() if value is not None]
     return f"{base}{path or '/'}" + (f"?{'&'.join(pairs)}" if pairs else "")
 
 
+@lru_cache(maxsize=4096)
+def _to_step(segment: str) -> str:
+    return f"/{quote(segment, safe='')}"
+
+
+@lru_cache(maxsize=4096)
 def to_pair(name: str, value: Any) -> str:
     """A query parameter; the commas of a box and the URI of a CRS stay readable."""
     return f"{name}={quote(str(value), safe=',:/')}"

@@ -30,6 +30,10 @@ SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
 )
+# Any page may read the data, which are public: no cookie and no key is involved
+EXPOSED = "Link, Content-Crs, ETag, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-ID"
+OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
+HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)
 
 log = structlog.get_logger()
 
@@ -100,7 +104,7 @@ class Observe:
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *SAFE_HEADERS]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *HEADERS]
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
             await send(message)

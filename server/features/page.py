@@ -20,7 +20,7 @@ class Page:
     """
 
     version: int
-    features: bytes = b""
+    features: bytes | memoryview = b""
     returned: int = 0
     matched: int | None = None
     next: Cursor | None = None
@@ -52,12 +52,12 @@ def to_page(query: ItemsQuery, state: State, row: TupleRow | None) -> Page:
     )
 
 
-def _without_last(features: bytes) -> bytes:
-    return features[: features.rindex(b"," + BEGINNING)]
+def _without_last(features: bytes) -> memoryview:
+    return memoryview(features)[: features.rindex(b"," + BEGINNING)]
 
 
-def _without_first(features: bytes) -> bytes:
-    return features[features.index(b"," + BEGINNING) + 1 :]
+def _without_first(features: bytes) -> memoryview:
+    return memoryview(features)[features.index(b"," + BEGINNING) + 1 :]
 
 
 def _matched(query: ItemsQuery, total: int | None, found: int) -> int | None:

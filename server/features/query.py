@@ -55,10 +55,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL text with its bound parameters."""
+    """SQL text with its bound parameters. `plan_by_values`: see `Database.fetch`."""
 
     text: bytes
     parameters: dict[str, Any]
+    plan_by_values: bool = False
 
 
 def items_query(query: ItemsQuery, state: State) -> Statement | None:
@@ -98,7 +99,8 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
         until=query.until is not None,
         backward=cursor.backward,
     )
-    return Statement(page_text(shape), parameters)
+    # A span of dates may select all rows or none; each of them has another best plan
+    return Statement(page_text(shape), parameters, plan_by_values=shape.since or shape.until)
 
 
 def _area_parameters(areas: tuple[Area, ...], srid: int) -> dict[str, str]:

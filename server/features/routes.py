@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +25,7 @@ from server.features.cursor import to_token
 from server.features.formats.geojson import to_feature, to_feature_collection
 from server.features.page import Page, to_page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
-from server.features.query import item_text, items_query, place_text
+from server.features.query import Statement, item_text, items_query, place_text
 from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
@@ -46,11 +47,16 @@ async def get_items(request: Request) -> Response:
     if marks.unchanged(request):
         return respond_unchanged(marks)
     statement = items_query(query, state)
-    row = await exchange.context.database.fetch_one(statement.text, statement.parameters) if statement else None
-    page = to_page(query, state, row)
+    page = to_page(query, state, await _run(exchange, statement) if statement else None)
     if page.version != state.version:
         marks = validators(exchange, page.version, None)
     return _answer_items(exchange, query, page, marks)
+
+
+async def _run(exchange: Exchange, statement: Statement) -> TupleRow | None:
+    return await exchange.context.database.fetch_one(
+        statement.text, statement.parameters, plan_by_values=statement.plan_by_values
+    )
 
 
 def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Response:
@@ -62,7 +68,7 @@ def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Resp
 
 def _answer_items(exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators) -> Response:
     links = _links_items(exchange, query, page)
-    head: dict[str, Any] = {"timeStamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    head: dict[str, Any] = {"timeStamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"}
     if page.matched is not None:
         head["numberMatched"] = page.matched
     head |= {"numberReturned": page.returned, "links": links}

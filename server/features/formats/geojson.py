@@ -7,9 +7,9 @@ import orjson
 from server.links import Link
 
 
-def to_feature_collection(head: dict[str, Any], features: bytes) -> bytes:
+def to_feature_collection(head: dict[str, Any], features: bytes | memoryview) -> bytes:
     """A FeatureCollection; `features` are GeoJSON texts joined by commas, `head` its other members."""
-    return b'{"type":"FeatureCollection",' + orjson.dumps(head)[1:-1] + b',"features":[' + features + b"]}"
+    return b"".join((b'{"type":"FeatureCollection",', orjson.dumps(head)[1:-1], b',"features":[', features, b"]}"))
 
 
 def to_feature(feature: bytes, links: list[Link]) -> bytes:
