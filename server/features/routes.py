@@ -29,6 +29,7 @@ from server.features.query import Statement, item_text, items_query, place_text
 from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
+from server.state import State
 
 FORMATS = {"json": GEOJSON, "html": HTML}
 
@@ -46,14 +47,25 @@ async def get_items(request: Request) -> Response:
     marks = validators(exchange, state.version, state.published)
     if marks.unchanged(request):
         return respond_unchanged(marks)
-    statement = items_query(query, state)
-    page = to_page(query, state, await _run(exchange, statement) if statement else None)
+    page = await _read_page(exchange, query, state)
     if page.version != state.version:
         marks = validators(exchange, page.version, None)
     return _answer_items(exchange, query, page, marks)
 
 
-async def _run(exchange: Exchange, statement: Statement) -> TupleRow | None:
+async def _read_page(exchange: Exchange, query: ItemsQuery, state: State) -> Page:
+    """A page. The search goes by extent and largest feature: where a delivery changed them just now, it is redone."""
+    page = to_page(query, state, await _run(exchange, items_query(query, state)))
+    if page.version == state.version:
+        return page
+    await exchange.context.registry.refresh(exchange.context.database)
+    state = exchange.state(query.collection)
+    return to_page(query, state, await _run(exchange, items_query(query, state)))
+
+
+async def _run(exchange: Exchange, statement: Statement | None) -> TupleRow | None:
+    if statement is None:
+        return None
     return await exchange.context.database.fetch_one(
         statement.text, statement.parameters, plan_by_values=statement.plan_by_values
     )

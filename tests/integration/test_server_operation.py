@@ -190,6 +190,19 @@ def test_a_delivery_is_seen_though_the_listening_connection_was_lost(changing: A
     wait_for(lambda: item_count(watched) == total - 1)
 
 
+def test_a_page_notices_a_delivery_before_its_notification(changing: Any, watched: httpx.Client) -> None:
+    """Extent and largest feature decide where a box is searched: a page of a newer version is searched by the newer."""
+    total = item_count(watched)
+    with psycopg.connect(changing.database_url) as connection:
+        connection.execute("update provenance.collection set version = version + 1, features = features + 7")
+
+    def asked_and_known() -> bool:
+        watched.get(ITEMS)
+        return item_count(watched) == total + 7
+
+    wait_for(asked_and_known)
+
+
 # --- the database does not answer
 
 
