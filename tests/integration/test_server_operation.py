@@ -201,6 +201,7 @@ def test_a_page_notices_a_delivery_before_its_notification(changing: Any, watche
         return item_count(watched) == total + 7
 
     wait_for(asked_and_known)
+    assert watched.get(ITEMS).json()["numberMatched"] == total + 7
 
 
 # --- the database does not answer
