@@ -42,8 +42,8 @@ def test_no_postgis_at_all_is_explained(tmp_path: Path) -> None:
 
 
 def test_url_escapes_folder_and_names() -> None:
-    url = to_url("opennrw_owner", "opennrw", Path("/home/jörg müller/pg"))
-    assert url == "postgresql://opennrw_owner@/opennrw?host=%2Fhome%2Fj%C3%B6rg+m%C3%BCller%2Fpg&port=5432"
+    url = to_url("opennrw_owner", "opennrw", Path("/srv/jörg müller/pg"))
+    assert url == "postgresql://opennrw_owner@/opennrw?host=%2Fsrv%2Fj%C3%B6rg+m%C3%BCller%2Fpg&port=5432"
 
 
 @pytest.mark.parametrize(("megabytes", "buffers"), [(256, "64MB"), (4096, "512MB"), (262144, "4096MB")])
