@@ -358,6 +358,7 @@ def test_the_servers_connections_are_bounded(probe: Any) -> None:
 def test_log_lines_are_json_and_hold_no_client_address(client: httpx.Client, probe: Any) -> None:
     client.get(f"{ITEMS}?name=%0Ainjected", headers={"X-Request-ID": "log-1"})
     client.get("/zeile%0A%7B%22level%22:1%7D%1b%5B31m", headers={"X-Request-ID": "log-2"})
+    wait_for(lambda: all(f'"{name}"' in probe.log.read_text("utf-8") for name in ("log-1", "log-2")))
     lines = probe.log.read_text("utf-8").splitlines()
     entries = [json.loads(line) for line in lines if line.startswith("{")]
     by_id = {e["request_id"]: e for e in entries if e["event"] == "request"}
