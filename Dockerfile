@@ -5,8 +5,8 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/opennrw
 COPY requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip --python /opt/opennrw/bin/python --disable-pip-version-check install --require-hashes -r requirements.lock
+RUN --mount=type=cache,target=/var/cache/pip \
+    python -m pip --python /opt/opennrw/bin/python --cache-dir /var/cache/pip --disable-pip-version-check install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY server server
 COPY loaders loaders

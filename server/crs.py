@@ -38,12 +38,6 @@ class Box(NamedTuple):
         )
         return box if box.xmin <= box.xmax and box.ymin <= box.ymax else None
 
-    def contains(self, other: "Box") -> bool:
-        """Whether the other box lies within this one, the edge included."""
-        return (
-            self.xmin <= other.xmin and self.ymin <= other.ymin and other.xmax <= self.xmax and other.ymax <= self.ymax
-        )
-
 
 @dataclass(frozen=True)
 class Crs:

@@ -88,7 +88,7 @@ class PrivateCluster:
     def start(self, *, keep: bool = True) -> bool:
         """Starts the cluster, makes it where there is none; True if it did not run before.
 
-        `keep`: it stays when the last session ends, until `stop()`.
+        `keep`: it stays when its last user is gone, until `stop()`.
         """
         with self._lock():
             started = self._start()
@@ -104,7 +104,7 @@ class PrivateCluster:
 
     @contextmanager
     def session(self) -> Iterator["PrivateCluster"]:
-        """The running cluster, while the block lasts; the last session out stops it unless it was to be kept."""
+        """The running cluster, while the block lasts; the last block to end stops it unless it was to be kept."""
         with self._lock():
             users = (self._folder / "sessions.lock").open("a")
             fcntl.flock(users, fcntl.LOCK_SH)
