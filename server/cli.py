@@ -4,37 +4,37 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import psycopg
 import typer
 from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
-from loaders.report import Report
-from server import console, doctor, migrations
+from server import console, doctor
+from server.commands import database
+from server.commands.shared import (
+    EXIT_CODES,
+    FAILED,
+    AsJson,
+    Database,
+    load_delivery,
+    migrate,
+    open_database,
+    read_settings,
+    require_schema,
+)
 from server.console import out, say
-from server.embedded import ClusterError, PrivateCluster
+from server.embedded import ClusterError
 from server.errors import ServiceError
 from server.migrations import MigrationError
 from server.serving import ServingError, check_port, public_url, serve
 from server.settings import Settings
 
 KNOWN_ERRORS = (ClusterError, MigrationError, ServingError, LoadError, ServiceError, psycopg.Error, OSError)
-FAILED = 1
-
-EXIT_CODES = (
-    "Exit codes: 0 = done; 1 = failed or refused, the message says why; 2 = wrong usage; 130 = ended by Ctrl-C; "
-    "143 = ended by SIGTERM (up and serve: 0, because that is how they are stopped).\n\n"
-    "Without DATABASE_URL every command uses a private PostGIS cluster below OPENNRW_HOME (Unix socket only, no TCP) "
-    "and starts it on demand."
-)
 
 app = typer.Typer(
     name="opennrw",
@@ -44,23 +44,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The database: start, stop, address, schema.", epilog=EXIT_CODES, no_args_is_help=True)
-app.add_typer(db, name="db")
+app.add_typer(database.commands, name="db")
 
 Host = Annotated[
     str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one. [OPENNRW_HOST, 127.0.0.1]")
 ]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on. [OPENNRW_PORT, 8080]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-@dataclass(frozen=True)
-class Database:
-    """Where the database is; `private` = it is the private cluster's."""
-
-    owner_url: str
-    reader_url: str | None
-    private: bool
 
 
 def main() -> None:
@@ -107,22 +96,22 @@ def up(
     Only warnings are logged; for every request set OPENNRW_LOG_LEVEL=info.
     """
     os.environ.setdefault("OPENNRW_LOG_LEVEL", "warning")
-    settings = _settings(host, port)
+    settings = read_settings(host, port)
     check_port(settings.host, settings.port)
-    with _database(settings) as database:
-        _migrate(database, settings)
+    with open_database(settings) as opened:
+        migrate(opened, settings)
         if example:
-            _load_example(database, settings)
-        _serve(database, settings)
+            _load_example(opened, settings)
+        _serve(opened, settings)
 
 
 @app.command("serve", epilog=EXIT_CODES)
 def serve_only(host: Host = None, port: Port = None) -> None:
     """Serve what is in the database until Ctrl-C or SIGTERM; the schema must be up to date."""
-    settings = _settings(host, port)
-    with _database(settings) as database:
-        _require_schema(database, settings)
-        _serve(database, settings)
+    settings = read_settings(host, port)
+    with open_database(settings) as opened:
+        require_schema(opened, settings)
+        _serve(opened, settings)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -148,15 +137,15 @@ def load(
 
     Without --from it is fetched from the publisher. A refused delivery leaves everything as it was.
     """
-    settings = _settings()
-    with _database(settings) as database:
-        if database.private:
-            _migrate(database, settings)
+    settings = read_settings()
+    with open_database(settings) as opened:
+        if opened.private:
+            migrate(opened, settings)
         else:
-            _require_schema(database, settings)
+            require_schema(opened, settings)
         options = {"source": source, "only": tuple(only or ()), "dry_run": dry_run, "accept_shrink": accept_shrink}
         try:
-            report, refusal = _load(database, settings, dataset, **options), None
+            report, refusal = load_delivery(opened, settings, dataset, **options), None
         except DeliveryRefused as error:
             report, refusal = error.report, error
     if as_json:
@@ -167,63 +156,14 @@ def load(
         raise refusal
 
 
-@db.command("start", epilog=EXIT_CODES)
-def db_start() -> None:
-    """Start the private cluster; it stays until `opennrw db stop`."""
-    cluster = _private_cluster(_settings())
-    started = cluster.start()
-    out(f"The private cluster {cluster.data} {'is running now' if started else 'was already running'}.")
-
-
-@db.command("stop", epilog=EXIT_CODES)
-def db_stop() -> None:
-    """Stop the private cluster, also under a running server."""
-    cluster = _private_cluster(_settings())
-    out(f"The private cluster {cluster.data} {'has stopped' if cluster.stop() else 'was not running'}.")
-
-
-@db.command("url", epilog=EXIT_CODES)
-def db_url(
-    reader: Annotated[bool, typer.Option("--reader", help="The role that can only read.")] = False,
-) -> None:
-    """Print the database's URL, for psql, GDAL (behind `PG:`) and others: psql "$(opennrw db url)".
-
-    A private cluster that is not running is started and stays until `opennrw db stop`.
-    """
-    settings = _settings()
-    if settings.database_url or settings.reader_database_url:
-        url = settings.reader_database_url if reader else settings.database_url
-        if url is None:
-            raise ClusterError(f"{'READER_' if reader else ''}DATABASE_URL is not set, only the other role's URL is.")
-        out(url)
-        return
-    cluster = _private_cluster(settings)
-    if not cluster.running():
-        cluster.start()
-        say("The private cluster was started; `opennrw db stop` stops it.")
-    out(cluster.reader_url if reader else cluster.owner_url)
-
-
-@db.command("migrate", epilog=EXIT_CODES)
-def db_migrate() -> None:
-    """Bring the database's schema up to date.
-
-    If READER_DATABASE_URL has a password for opennrw_reader, that role gets it, so that a server needs no other URL.
-    """
-    settings = _settings()
-    with _database(settings) as database:
-        if not _migrate(database, settings):
-            out("The schema is up to date.")
-
-
 @app.command("doctor", epilog=EXIT_CODES)
 def examine(port: Port = None, as_json: AsJson = False) -> None:
     """Check everything the service needs; for each problem say what to do. Exit code 1 if something is wrong."""
-    settings = _settings(port=port)
+    settings = read_settings(port=port)
     checks = doctor.check_machine(settings)
     try:
-        with _database(settings) as database:
-            checks += doctor.check_database(database.owner_url, settings)
+        with open_database(settings) as opened:
+            checks += doctor.check_database(opened.owner_url, settings)
     except (ClusterError, psycopg.Error) as error:
         checks.append(
             doctor.Check(
@@ -242,57 +182,7 @@ def examine(port: Port = None, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _settings(host: str | None = None, port: int | None = None) -> Settings:
-    """From the environment, where the workers find the options, too."""
-    if host is not None:
-        os.environ["OPENNRW_HOST"] = host
-    if port is not None:
-        os.environ["OPENNRW_PORT"] = str(port)
-    return Settings()  # pyright: ignore[reportCallIssue]
-
-
-def _private_cluster(settings: Settings) -> PrivateCluster:
-    if settings.database_url or settings.reader_database_url:
-        raise ClusterError(
-            "DATABASE_URL is set: its server is not ours to start or stop. Unset it for the private cluster."
-        )
-    return PrivateCluster(settings.home)
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    """The database of DATABASE_URL, or the private cluster's for as long as the block lasts."""
-    if url := settings.database_url or settings.reader_database_url:
-        yield Database(url, settings.reader_database_url, private=False)
-        return
-    with _private_cluster(settings).session() as cluster:
-        yield Database(cluster.owner_url, cluster.reader_url, private=True)
-
-
-def _migrate(database: Database, settings: Settings) -> list[str]:
-    applied = migrations.migrate(database.owner_url, settings.config_dir)
-    if applied:
-        say(f"Schema brought up to date: {', '.join(applied)}")
-    if database.reader_url:
-        migrations.set_reader_password(database.owner_url, database.reader_url)
-    return applied
-
-
-def _require_schema(database: Database, settings: Settings) -> None:
-    if missing := migrations.pending(database.owner_url, settings.config_dir):
-        raise MigrationError(f"The database lacks {', '.join(missing)}. Run: opennrw db migrate")
-
-
-def _load(database: Database, settings: Settings, dataset: str, **options: Any) -> Report:
-    # here, because every worker process imports this module and needs none of the geometry libraries
-    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
-
-    with console.progress() as progress:
-        store = settings.home / "deliveries"
-        return load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
-
-
-def _load_example(database: Database, settings: Settings) -> None:
+def _load_example(opened: Database, settings: Settings) -> None:
     from server import demo  # noqa: PLC0415 (see _load)
 
     folder: Path = settings.home / "example"
@@ -301,16 +191,16 @@ def _load_example(database: Database, settings: Settings) -> None:
     for dataset in demo.DATASETS:
         say(f"Example data: {dataset}")
         options = {"source": str(folder), "only": (), "dry_run": False, "accept_shrink": True}
-        report = _load(database, settings, dataset, **options)
+        report = load_delivery(opened, settings, dataset, **options)
         say(f"  {report.status}")
 
 
-def _serve(database: Database, settings: Settings) -> None:
+def _serve(opened: Database, settings: Settings) -> None:
     """Serves; ends the command with 130 after Ctrl-C, 0 after another signal, 1 if the workers failed."""
-    os.environ["DATABASE_URL"] = database.owner_url
-    if database.reader_url:
-        os.environ["READER_DATABASE_URL"] = database.reader_url
-    serving = _settings()
+    os.environ["DATABASE_URL"] = opened.owner_url
+    if opened.reader_url:
+        os.environ["READER_DATABASE_URL"] = opened.reader_url
+    serving = read_settings()
     doctor.check_collections(serving)
     ended_by = serve(serving, lambda: _say_ready(serving))
     if ended_by is None:

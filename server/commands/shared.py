@@ -1,0 +1,90 @@
+"""What the commands share: settings, the database they work on, and a load with progress."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from loaders.report import Report
+from server import console, migrations
+from server.console import say
+from server.embedded import ClusterError, PrivateCluster
+from server.migrations import MigrationError
+from server.settings import Settings
+
+FAILED = 1
+
+EXIT_CODES = (
+    "Exit codes: 0 = done; 1 = failed or refused, the message says why; 2 = wrong usage; 130 = ended by Ctrl-C; "
+    "143 = ended by SIGTERM (up and serve: 0, because that is how they are stopped).\n\n"
+    "Without DATABASE_URL every command uses a private PostGIS cluster below OPENNRW_HOME (Unix socket only, no TCP) "
+    "and starts it on demand."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the database is; `private` = it is the private cluster's."""
+
+    owner_url: str
+    reader_url: str | None
+    private: bool
+
+
+def read_settings(host: str | None = None, port: int | None = None) -> Settings:
+    """From the environment, where the workers find the options, too."""
+    if host is not None:
+        os.environ["OPENNRW_HOST"] = host
+    if port is not None:
+        os.environ["OPENNRW_PORT"] = str(port)
+    return Settings()  # pyright: ignore[reportCallIssue]
+
+
+def private_cluster(settings: Settings) -> PrivateCluster:
+    """The cluster below OPENNRW_HOME. Raises ClusterError where the environment names another database."""
+    if settings.database_url or settings.reader_database_url:
+        raise ClusterError(
+            "DATABASE_URL is set: its server is not ours to start or stop. Unset it for the private cluster."
+        )
+    return PrivateCluster(settings.home)
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database of DATABASE_URL, or the private cluster's for as long as the block lasts."""
+    if url := settings.database_url or settings.reader_database_url:
+        yield Database(url, settings.reader_database_url, private=False)
+        return
+    with private_cluster(settings).session() as cluster:
+        yield Database(cluster.owner_url, cluster.reader_url, private=True)
+
+
+def migrate(database: Database, settings: Settings) -> list[str]:
+    """Bring the schema up to date; returns the names of what was applied."""
+    applied = migrations.migrate(database.owner_url, settings.config_dir)
+    if applied:
+        say(f"Schema brought up to date: {', '.join(applied)}")
+    if database.reader_url:
+        migrations.set_reader_password(database.owner_url, database.reader_url)
+    return applied
+
+
+def require_schema(database: Database, settings: Settings) -> None:
+    """Raises MigrationError where the schema is not up to date: a server or worker never changes it."""
+    if missing := migrations.pending(database.owner_url, settings.config_dir):
+        raise MigrationError(f"The database lacks {', '.join(missing)}. Run: opennrw db migrate")
+
+
+def load_delivery(database: Database, settings: Settings, dataset: str, **options: Any) -> Report:
+    """Load with progress on the console. `options`: the further fields of `loaders.run.LoadOptions`."""
+    # here, because every worker process imports this module and needs none of the geometry libraries
+    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
+
+    with console.progress() as progress:
+        store = settings.home / "deliveries"
+        return load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
