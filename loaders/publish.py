@@ -11,21 +11,28 @@ from loaders.report import Report
 from loaders.staging import Table
 
 CHANNEL = "opennrw_publication"
+PUBLISHING = sql.SQL("%(delivery)s::bigint")
 
+# a version is live since its delivery, or since the last rollback that brought it back
 FORMER = """
-insert into {history} select l.*, d.finished, %(now)s, %(delivery)s
+insert into {history} select l.*, coalesce(r.since, d.finished), %(now)s, %(delivery)s
 from {outcome} o join {live} l on l.fid = o.live_fid join provenance.delivery d on d.id = l.delivery
+left join (
+  select v.id, v.delivery, max(b.finished) as since
+  from provenance.restored v join provenance.delivery b on b.id = v.rollback
+  where v.collection = {collection} group by v.id, v.delivery
+) r on r.id = l.id and r.delivery = l.delivery
 where o.outcome in ('updated', 'deleted')
 """
 DELETE = "delete from {live} l using {outcome} o where o.outcome = 'deleted' and l.fid = o.live_fid"
 UPDATE = """
 update {live} l set (fid, {columns}, delivery, digest, geom) =
-  row(o.fid, {staged_columns}, %(delivery)s::bigint, o.digest, s.geom)
+  row(o.fid, {staged_columns}, {made_by}, o.digest, s.geom)
 from {outcome} o join {staged} s using (row) where o.outcome = 'updated' and l.fid = o.live_fid
 """
 INSERT = """
 insert into {live} (fid, id, {columns}, delivery, digest, geom)
-select o.fid, s.id, {staged_columns}, %(delivery)s, o.digest, s.geom
+select o.fid, s.id, {staged_columns}, {made_by}, o.digest, s.geom
 from {outcome} o join {staged} s using (row) where o.outcome = 'inserted' order by o.fid
 """
 STATE = """
@@ -51,15 +58,30 @@ def publish(connection: Connection, manifest: Manifest, tables: list[Table], rep
     with connection.transaction():
         status = "published" if changed else "unchanged"
         delivery, now = record_delivery(connection, manifest.loader, report, digest, status)
-        for table in changed:
-            _replace(connection, table, {"delivery": delivery, "now": now})
-            version = _update_state(connection, table, manifest, {"delivery": delivery, "now": now})
-            event = Jsonb({"collection": table.collection, "version": version})
-            connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
+        make_live(connection, manifest, changed, {"delivery": delivery, "now": now})
     report.status, report.delivery = status, delivery
 
 
-def _replace(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+def make_live(
+    connection: Connection,
+    manifest: Manifest,
+    tables: list[Table],
+    values: dict[str, Any],
+    made_by: sql.Composable = PUBLISHING,
+) -> None:
+    """Bring the outcome of each table into effect, inside the caller's transaction, and tell the servers.
+
+    `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated
+    row comes from, where it is not the one that publishes; it may use the outcome as `o`.
+    """
+    for table in tables:
+        _replace(connection, table, values, made_by)
+        version = _update_state(connection, table, manifest, values)
+        event = Jsonb({"collection": table.collection, "version": version})
+        connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
+
+
+def _replace(connection: Connection, table: Table, values: dict[str, Any], made_by: sql.Composable) -> None:
     staged = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in table.attributes)
     for statement in (FORMER, DELETE, UPDATE, INSERT):
         query = sql.SQL(statement).format(
@@ -67,8 +89,10 @@ def _replace(connection: Connection, table: Table, values: dict[str, Any]) -> No
             history=table.history,
             staged=table.staged,
             outcome=table.outcome,
+            collection=sql.Literal(table.collection),
             columns=table.columns,
             staged_columns=staged,
+            made_by=made_by,
         )
         connection.execute(query, values)
     connection.execute(sql.SQL("analyze {}").format(table.live))
