@@ -5,11 +5,12 @@ from datetime import datetime
 
 from psycopg import Connection
 
+from loaders.ledger import read_records, trace
 from loaders.report import Report
 
 DELIVERY = """
-insert into provenance.delivery (dataset, digest, source, loader, status, started, refusal)
-values (%s, %s, %s, %s, %s, %s, %s) returning id, finished
+insert into provenance.delivery (dataset, digest, source, loader, status, started, refusal, rollback_of)
+values (%s, %s, %s, %s, %s, %s, %s, %s) returning id, finished
 """
 FILE = """
 insert into provenance.file (delivery, name, url, size, sha256, listed, fetched) values (%s, %s, %s, %s, %s, %s, %s)
@@ -24,17 +25,13 @@ REJECTS = """
 insert into provenance.reject (delivery, collection, file, line, reason, raw)
 select %s, collection, file, line, reason, raw from staged_reject order by collection, file, line
 """
-LAST_DIGEST = """
-select d.digest from provenance.load l join provenance.delivery d on d.id = l.delivery
-where l.collection = %s and d.status <> 'refused' order by d.id desc limit 1
-"""
 
 
 def record_delivery(
-    connection: Connection, loader: str, report: Report, digest: str, status: str, refusal: str | None = None
+    connection: Connection, loader: str, report: Report, digest: str | None, status: str, refusal: str | None = None
 ) -> tuple[int, datetime]:
     """Record a delivery with its files, counts, checks and rejects. Returns its id and the time it counts from."""
-    values = (report.dataset, digest, report.source, loader, status, report.started, refusal)
+    values = (report.dataset, digest, report.source, loader, status, report.started, refusal, report.rollback_of)
     row = connection.execute(DELIVERY, values).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row
     delivery, finished = row
@@ -66,6 +63,13 @@ def record_delivery(
 
 
 def is_known(connection: Connection, collections: Sequence[str], digest: str) -> bool:
-    """Whether each of the collections was last loaded from the very same files by the same loader."""
-    last = [connection.execute(LAST_DIGEST, [collection]).fetchone() for collection in collections]
-    return all(row is not None and row[0] == digest for row in last)
+    """Whether each of the collections is as the very same files left it, read by the same loader."""
+    return all(_digest_in_effect(connection, collection) == digest for collection in collections)
+
+
+def _digest_in_effect(connection: Connection, collection: str) -> str | None:
+    """That of the last delivery, or where that was rolled back, of the one before it."""
+    records = read_records(connection, collection)
+    digests = {record.id: record.digest for record in records}
+    now = trace(records).now
+    return None if now is None else digests[now]

@@ -81,6 +81,7 @@ class Report:
     started: datetime
     status: Status = "published"
     delivery: int | None = None
+    rollback_of: int | None = None
     files: list[FileRecord] = field(default_factory=list)
     collections: dict[str, Counts] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
