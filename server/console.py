@@ -7,13 +7,38 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
+from loaders.progress import BYTES
 from loaders.progress import Progress as LoadProgress
 from loaders.report import Counts, Report
 
 COUNTS = tuple(field.name for field in fields(Counts))
+
+
+class Amount(ProgressColumn):
+    """What is done of a step, in its unit: rows as numbers, bytes as sizes with their speed."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields.get("unit") != BYTES:
+            total = "?" if task.total is None else f"{int(task.total):,}"
+            return Text(f"{int(task.completed):,}/{total}")
+        total = "?" if task.total is None else decimal(int(task.total))
+        speed = f", {decimal(int(task.speed))}/s" if task.speed and not task.finished else ""
+        return Text(f"{decimal(int(task.completed))} of {total}{speed}")
 
 
 class Bars:
@@ -23,13 +48,16 @@ class Bars:
         self._progress = progress
         self._task: TaskID | None = None
 
-    def step(self, name: str, total: int | None) -> None:
+    def step(self, name: str, total: int | None, unit: str = "") -> None:
         self.done()
-        self._task = self._progress.add_task(name, total=total)
+        self._task = self._progress.add_task(name, total=total, unit=unit)
 
     def advance(self, n: int) -> None:
         if self._task is not None:
             self._progress.advance(self._task, n)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(f"  {text}", markup=False, highlight=False)
 
     def done(self) -> None:
         if self._task is None:
@@ -41,25 +69,47 @@ class Bars:
 
 
 class Lines:
-    """One line per finished step, for logs and pipes."""
+    """One line per finished step, for logs and pipes; steps that take long say at intervals how far they are."""
 
-    def __init__(self) -> None:
-        self._name = ""
+    def __init__(self, interval: float = 30.0) -> None:
+        self._interval = interval
+        self._name, self._unit, self._total = "", "", None
         self._count = 0
-        self._started = 0.0
+        self._started = self._told = 0.0
 
-    def step(self, name: str, total: int | None) -> None:
+    def step(self, name: str, total: int | None, unit: str = "") -> None:
         self.done()
-        self._name, self._count, self._started = name, 0, time.monotonic()
+        self._name, self._total, self._unit, self._count = name, total, unit, 0
+        self._started = self._told = time.monotonic()
 
     def advance(self, n: int) -> None:
         self._count += n
+        if (now := time.monotonic()) - self._told >= self._interval:
+            self._told = now
+            say(f"  {self._name}: {to_standing(self._count, self._total, now - self._started, self._unit)}")
+
+    def note(self, text: str) -> None:
+        say(f"  {text}")
 
     def done(self) -> None:
         if self._name:
-            count = f" {self._count}" if self._count else ""
+            count = f" {_amount(self._count, self._unit)}" if self._count else ""
             say(f"  {self._name}:{count} ({time.monotonic() - self._started:.1f} s)")
         self._name = ""
+
+
+def to_standing(count: int, total: int | None, seconds: float, unit: str = "") -> str:
+    """How far a step is after so many seconds, and how long the rest will take at the speed so far."""
+    done = _amount(count, unit)
+    if not total or count <= 0:
+        return done
+    left = max(total - count, 0) * seconds / count
+    duration = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return f"{done} of {_amount(total, unit)} ({min(count / total, 1):.0%}), about {duration} left"
+
+
+def _amount(count: int, unit: str) -> str:
+    return decimal(count) if unit == BYTES else str(count)
 
 
 def say(text: str = "") -> None:
@@ -87,8 +137,9 @@ def progress() -> Iterator[LoadProgress]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        Amount(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as shown:
         bars = Bars(shown)

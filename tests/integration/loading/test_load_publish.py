@@ -32,7 +32,7 @@ class AtStep(Quiet):
         self.action = action
         self.steps: list[str] = []
 
-    def step(self, name: str, total: int | None) -> None:
+    def step(self, name: str, total: int | None, unit: str = "") -> None:
         self.steps.append(name)
         if name == self.name:
             self.action()
