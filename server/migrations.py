@@ -1,12 +1,14 @@
-"""The database's schema from SQL files: config/database/*.sql by name, then loaders/<dataset>/*.sql.
+"""The database's schema from SQL files: config/database/*.sql by name, the queue's own, then loaders/<dataset>/*.sql.
 
-Each file runs once, in a transaction of its own, and is recorded with its SHA-256 in public.migration.
+Each file runs once, in a transaction of its own, and is recorded with its SHA-256 in public.migration. The queue's
+files come with the library: one that a newer version of it brings is one that the database lacks.
 """
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -17,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
 LOADERS = ROOT / "loaders"
 
+QUEUE, QUEUE_SCHEMA = "procrastinate", "jobs"
 READER = "opennrw_reader"
 LOCK = 0x6F706E72775F6D67  # "opnrw_mg": two migrators take turns
 LOCK_TIMEOUT = "60s"
@@ -32,10 +35,14 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True)
 class Migration:
-    """One SQL file; `name` is its folder and file name, such as `database/001_roles.sql` or `dvg1/schema.sql`."""
+    """One SQL file; `name` is its folder and file name, such as `database/001_roles.sql` or `dvg1/schema.sql`.
+
+    `foreign`: the queue library's, which names no schema; a release may touch up a file that was applied long ago.
+    """
 
     name: str
     content: bytes
+    foreign: bool = False
 
     @property
     def sha256(self) -> str:
@@ -51,12 +58,26 @@ class Migration:
 
 def find_migrations(config: Path = CONFIG, loaders: Path = LOADERS) -> list[Migration]:
     """All migrations in the order in which they are applied."""
-    files = [*sorted((config / "database").glob("*.sql")), *sorted(loaders.glob("*/*.sql"))]
-    if not files:
+    general, datasets = sorted((config / "database").glob("*.sql")), sorted(loaders.glob("*/*.sql"))
+    if not general and not datasets:
         raise MigrationError(
             f"No migrations in {config / 'database'}: set OPENNRW_CONFIG_DIR to the project's folder config."
         )
-    return [Migration(f"{file.parent.name}/{file.name}", file.read_bytes()) for file in files]
+    return [
+        *(Migration(f"{file.parent.name}/{file.name}", file.read_bytes()) for file in general),
+        *(Migration(f"{QUEUE}/{file.name}", file.read_bytes(), foreign=True) for file in _queue_files()),
+        *(Migration(f"{file.parent.name}/{file.name}", file.read_bytes()) for file in datasets),
+    ]
+
+
+def _queue_files() -> list[Path]:
+    """The library's migrations, found without importing it: every process of a server comes by here."""
+    spec = find_spec(QUEUE)
+    folders = spec.submodule_search_locations if spec else None
+    files = sorted((Path(folders[0]) / "sql" / "migrations").glob("*.sql")) if folders else []
+    if not files:
+        raise MigrationError(f"The package {QUEUE} is not installed or has no migrations: install the requirements.")
+    return files
 
 
 def migrate(owner_url: str, config: Path = CONFIG, loaders: Path = LOADERS) -> list[str]:
@@ -100,7 +121,7 @@ def unapplied(migrations: list[Migration], recorded: dict[str, str]) -> list[Mig
                 f"The database has the migration {name}, which this version of OpenNRW Geo does not know: "
                 "it was migrated by a newer version. Use that version, or another database."
             )
-        if known[name].sha256 != sha256:
+        if known[name].sha256 != sha256 and not known[name].foreign:
             raise MigrationError(
                 f"The migration {name} was changed after it was applied (SHA-256 {known[name].sha256[:12]}…, applied "
                 f"{sha256[:12]}…). An applied file stays as it is: restore it and put the change into a new file."
@@ -122,6 +143,8 @@ def _make_record(connection: psycopg.Connection) -> None:
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
+            if migration.foreign:
+                connection.execute(sql.SQL("set local search_path = {}").format(sql.Identifier(QUEUE_SCHEMA)))
             connection.execute(migration.content)
             connection.execute(
                 "insert into public.migration (name, sha256) values (%s, %s)", [migration.name, migration.sha256]

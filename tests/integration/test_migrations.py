@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from procrastinate.schema import SchemaManager
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from server.migrations import (
@@ -30,11 +31,48 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return config, loaders
 
 
-def test_database_folder_comes_first_then_datasets_by_name() -> None:
+def test_database_folder_comes_first_then_the_queue_then_datasets_by_name() -> None:
     names = [migration.name for migration in find_migrations()]
     general = [name for name in names if name.startswith("database/")]
-    assert names == sorted(general) + sorted(name for name in names if name not in general)
+    queue = [name for name in names if name.startswith("procrastinate/")]
+    datasets = [name for name in names if name not in general + queue]
+    assert names == sorted(general) + sorted(queue) + sorted(datasets)
     assert "dvg1/schema.sql" in names
+    assert "procrastinate/00.00.00_01_initial.sql" in names
+
+
+def test_the_queue_gets_the_schema_of_its_library(database_url: str, empty_database_url: str) -> None:
+    """Its migrations, applied one after the other as ours are, end where the library's whole schema begins."""
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("create schema jobs; set search_path = jobs")
+        connection.execute(SchemaManager.get_schema())
+    assert _objects(database_url) == _objects(empty_database_url) != []
+
+
+def _objects(url: str) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            """select 'column', table_name, column_name, data_type || coalesce(column_default, '') || is_nullable
+            from information_schema.columns where table_schema = 'jobs' and table_name like '%procrastinate%'
+            union all
+            select 'function', proname, md5(prosrc), pg_get_function_identity_arguments(oid)
+            from pg_proc where pronamespace = 'jobs'::regnamespace and proname like 'procrastinate%'
+            union all select 'index', tablename, indexname, indexdef
+            from pg_indexes where schemaname = 'jobs' and tablename like 'procrastinate%'
+            union all select 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
+            from pg_trigger where tgname like 'procrastinate%'
+            union all select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+            from pg_constraint where conrelid::regclass::text like 'jobs.procrastinate%'
+            order by 1, 2, 3, 4"""
+        ).fetchall()
+
+
+def test_a_release_of_the_queue_may_touch_up_an_applied_file(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("update public.migration set sha256 = 'x' where name like 'procrastinate/00.00%'")
+        connection.execute("delete from public.migration where name like 'procrastinate/03.03%'")
+    assert pending(empty_database_url) == ["procrastinate/03.03.00_01_pre_priority_lock_fetch_job.sql"]
 
 
 def test_a_fresh_database_gets_everything_once(empty_database_url: str) -> None:
