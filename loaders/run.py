@@ -8,27 +8,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
 from psycopg import Connection
 
 from loaders.checks import check_counts, find_refusals, require_balance
 from loaders.context import Context
 from loaders.delivery import digest_delivery, unpack_delivery
 from loaders.diff import compare, read_rejects
-from loaders.errors import DeliveryRefused, InvalidDelivery, LoadError
+from loaders.errors import DeliveryRefused, InvalidDelivery
 from loaders.fetch import fetch
 from loaders.manifest import Manifest, read_manifest
+from loaders.priority import lower_backend_priority, lower_own_priority
 from loaders.progress import Progress, Quiet
 from loaders.publish import publish
 from loaders.record import is_known, record_delivery
 from loaders.report import Check, Report
+from loaders.session import connect, explained, wait_for_turn
 from loaders.staging import Staging, read_table
 from loaders.store import StoredFile
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept."""
+    """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept.
+
+    `yielding`: leave the processor to readers, for the rest of this process's life.
+    """
 
     database_url: str
     store: Path
@@ -36,6 +40,7 @@ class LoadOptions:
     only: tuple[str, ...] = ()
     dry_run: bool = False
     accept_shrink: bool = False
+    yielding: bool = False
     progress: Progress = field(default_factory=Quiet)
 
 
@@ -44,28 +49,21 @@ def load_dataset(dataset: str, options: LoadOptions) -> Report:
     manifest = read_manifest(dataset)
     wanted = manifest.select(options.only)
     report = Report(dataset, options.source or manifest.url, datetime.now(UTC))
-    options.store.mkdir(parents=True, exist_ok=True)
     try:
-        with report.timed("fetch"):
-            stored = fetch(report.source, manifest, options.store, options.progress)
-        report.files = [file.record for file in stored]
-        with closing(_connect(options.database_url, dataset)) as connection:
-            _Load(manifest, wanted, options, report, connection).run(stored)
-    except psycopg.OperationalError as error:
-        raise LoadError(
-            f"The database broke off the load: {error}. What was live is live still; load again."
-        ) from error
+        with explained(options.store):
+            if options.yielding:
+                lower_own_priority()
+            options.store.mkdir(parents=True, exist_ok=True)
+            with report.timed("fetch"):
+                stored = fetch(report.source, manifest, options.store, options.progress)
+            report.files = [file.record for file in stored]
+            with closing(connect(options.database_url, f"load {dataset}")) as connection:
+                if options.yielding:
+                    lower_backend_priority(connection)
+                _Load(manifest, wanted, options, report, connection).run(stored)
     finally:
         options.progress.done()
     return report
-
-
-def _connect(database_url: str, dataset: str) -> Connection:
-    connection = psycopg.connect(database_url, autocommit=True, application_name=f"opennrw load {dataset}")
-    connection.execute("set statement_timeout = 0")
-    connection.execute("set work_mem = '256MB'")
-    connection.execute("set jit = off")
-    return connection
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class _Load:
     def run(self, stored: list[StoredFile]) -> None:
         """Bring the stored files in, unless the same ones came in before."""
         digest = digest_delivery(self.manifest, stored)
-        self._wait_for_turn()
+        wait_for_turn(self.connection, self.report, self.options.progress)
         tables = {name: read_table(self.connection, name) for name in self.wanted}
         if not self.options.dry_run and is_known(self.connection, self.wanted, digest):
             self.report.status = "unchanged"
@@ -100,15 +98,6 @@ class _Load:
             self.options.progress.step("publish", None)
             with self.report.timed("publish"):
                 publish(self.connection, self.manifest, list(tables.values()), self.report, digest)
-
-    def _wait_for_turn(self) -> None:
-        """One load of a dataset at a time; the lock ends with the session."""
-        key = f"opennrw load {self.manifest.dataset}"
-        row = self.connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key]).fetchone()
-        if not (row and row[0]):
-            self.options.progress.step(f"wait for another load of {self.manifest.dataset}", None)
-            with self.report.timed("wait"):
-                self.connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [key])
 
     def _stage(self, stored: list[StoredFile], staging: Staging) -> None:
         with TemporaryDirectory(prefix="load-", dir=self.options.store) as folder:
