@@ -1,8 +1,11 @@
 """The server's connections: a pool of read-only ones, driver errors translated to ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,8 +19,49 @@ from server.settings import Settings
 
 READER = "opennrw_reader"
 START_TIMEOUT = 20  # seconds
+# A machine that vanished says nothing: after about so many seconds its connections count as dead
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+# Connections are renewed so often, s: reads return to a standby that came back
+LIFETIME = 300
+PRIMARY_CONNECT_TIMEOUT = 2  # seconds; there is a standby to go on with
+PRIMARY_CONNECTIONS = 2
+POLL = 1  # seconds between looks at the states where no primary can be listened to
+# A standby that replays changes ends the queries that stand in the way (40001, 40P01)
+CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 Connection = psycopg.AsyncConnection[TupleRow]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
+Result = TypeVar("Result")
+
+# A standby that replayed all it received is as old as its primary, unless it lost it
+STANDING = b"""
+select pg_is_in_recovery(), case
+  when not pg_is_in_recovery() then 0
+  when exists (select from pg_stat_wal_receiver) and pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() then 0
+  else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) end::float8"""
+
+
+class Reader(Protocol):
+    """Answers queries: the whole pool, or one connection within a snapshot."""
+
+    async def fetch(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> list[TupleRow]:
+        """All rows, see `Database.fetch`."""
+        ...
+
+    async def fetch_one(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> TupleRow | None:
+        """The first row or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a standby answers, and how old its data are in seconds; None where it cannot say."""
+
+    standby: bool
+    lag: float | None
 
 
 class TextAsBytes(TextLoader):
@@ -60,7 +104,13 @@ def reader_conninfo(settings: Settings, owner_url: str) -> str:
         options["role"] = READER
     flags = " ".join(f"-c {name}={value}" for name, value in options.items())
     given = conninfo_to_dict(url).get("options")
-    return make_conninfo(url, options=f"{given} {flags}" if given else flags, connect_timeout=5)
+    alive = {name: value for name, value in KEEPALIVE.items() if name not in conninfo_to_dict(url)}
+    return make_conninfo(url, options=f"{given} {flags}" if given else flags, connect_timeout=5, **alive)
+
+
+def primary_conninfo(conninfo: str) -> str:
+    """The same hosts, but only the one that is no standby; `read-write` would refuse the reader everywhere."""
+    return make_conninfo(conninfo, target_session_attrs="primary", connect_timeout=PRIMARY_CONNECT_TIMEOUT)
 
 
 class Database:
@@ -77,7 +127,11 @@ class Database:
             kwargs={"autocommit": True, "prepare_threshold": 2},
             configure=_configure,
             reconnect_timeout=5,  # then the next request tries anew; its pauses double, so longer would wait longer
+            max_lifetime=LIFETIME,
         )
+        self._primary = primary_conninfo(conninfo)
+        self._primary_turns = asyncio.Semaphore(PRIMARY_CONNECTIONS)
+        self._primary_failed = -math.inf
 
     async def open(self) -> None:
         """Open the pool and wait for its first connections, longer than a request may: they warm up PROJ.
@@ -99,31 +153,31 @@ class Database:
         """All rows of a query; text columns arrive as bytes.
 
         `plan_by_values`: the plan depends on how many rows the values select, so it is made anew each time.
-        A connection that died in the pool is replaced once, unseen by the client.
-        Raises Unavailable where none becomes free in time, QueryTooSlow at the statement timeout.
+        A connection that died is replaced and a query that a standby's recovery ended is sent again, unseen by the
+        client. Raises Unavailable where that does not help, QueryTooSlow at the statement timeout.
         """
-        try:
-            return await self._fetch(query, parameters, plan_by_values)
-        except psycopg.errors.QueryCanceled as error:
-            raise _too_slow() from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if isinstance(error, (PoolTimeout, psycopg.errors.LockNotAvailable)):
-                raise _unavailable() from error
-        await self._pool.check()
-        try:
-            return await self._fetch(query, parameters, plan_by_values)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise _unavailable() from error
 
-    async def _fetch(self, query: bytes, parameters: Parameters, plan_by_values: bool) -> list[TupleRow]:
-        async with self._pool.connection() as connection:
-            if not plan_by_values:
-                cursor = await connection.cursor(binary=True).execute(query, parameters)
-                return await cursor.fetchall()
-            async with connection.transaction():
-                await connection.execute(b"set local plan_cache_mode = force_custom_plan")
-                cursor = await connection.cursor(binary=True).execute(query, parameters)
-                return await cursor.fetchall()
+        async def ask(connection: Connection) -> list[TupleRow]:
+            return await _rows(connection, query, parameters, plan_by_values)
+
+        return await self._retried(ask)
+
+    async def _retried(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        failures = 0
+        while True:
+            try:
+                async with self._pool.connection() as connection:
+                    return await work(connection)
+            except psycopg.errors.QueryCanceled as error:
+                raise _too_slow() from error
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                failures += 1
+                conflict = isinstance(error, CONFLICTS)
+                final = isinstance(error, (PoolTimeout, psycopg.errors.LockNotAvailable))
+                if final or failures > (1 if conflict else 2):
+                    raise _unavailable() from error
+                if not conflict:
+                    await self._pool.check()
 
     async def fetch_one(
         self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
@@ -132,20 +186,86 @@ class Database:
         rows = await self.fetch(query, parameters, plan_by_values=plan_by_values)
         return rows[0] if rows else None
 
-    async def notifications(self, channel: bytes) -> AsyncIterator[str | None]:
-        """Payloads sent to a channel, on a connection of its own; None when the connection (again) begins to listen.
+    async def snapshot(self, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+        """What `work` gives; all its queries see the database at one moment. Raises as `fetch` does."""
 
-        Ends only when it is cancelled: a lost connection is made anew, with a pause.
+        async def look(connection: Connection) -> Result:
+            return await _at_one_moment(connection, work)
+
+        return await self._retried(look)
+
+    async def snapshot_of_primary(self, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+        """The same on the primary, for the rare query that a standby is too old for. Raises as `fetch` does."""
+        async with self._primary_turns:
+            if time.monotonic() < self._primary_failed + POLL:
+                raise _unavailable()  # whoever waits has waited for the one before already
+            try:
+                async with await psycopg.AsyncConnection.connect(self._primary, autocommit=True) as connection:
+                    _take_text_as_bytes(connection)
+                    return await _at_one_moment(connection, work)
+            except psycopg.errors.QueryCanceled as error:
+                raise _too_slow() from error
+            except psycopg.OperationalError as error:
+                self._primary_failed = time.monotonic()
+                raise _unavailable() from error
+
+    async def standing(self) -> Standing:
+        """Of the server that a connection of the pool leads to. Raises Unavailable."""
+        row = await self.fetch_one(STANDING)
+        assert row is not None  # noqa: S101 (a select without from always has a row)
+        return Standing(row[0], row[1])
+
+    async def notifications(self, channel: bytes, every: float) -> AsyncIterator[str | None]:
+        """Payloads sent to a channel, on a connection of its own; None when it (again) begins to listen, and whenever
+        nothing came for `every` seconds: a notification may have been lost.
+
+        A standby cannot listen: where no primary can be reached, None comes once a second. Never ends by itself.
         """
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(self._primary, autocommit=True) as connection:
                     await connection.execute(b"listen " + channel)
-                    yield None
-                    async for notice in connection.notifies():
-                        yield notice.payload
-            except psycopg.OperationalError:
-                await asyncio.sleep(1)
+                    while True:
+                        yield None
+                        async for notice in connection.notifies(timeout=every):
+                            yield notice.payload
+            except psycopg.Error:
+                yield None
+                await asyncio.sleep(POLL)
+
+
+class _Connected:
+    """A reader on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> list[TupleRow]:
+        return await _rows(self._connection, query, parameters, plan_by_values)
+
+    async def fetch_one(
+        self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False
+    ) -> TupleRow | None:
+        rows = await self.fetch(query, parameters, plan_by_values=plan_by_values)
+        return rows[0] if rows else None
+
+
+async def _rows(connection: Connection, query: bytes, parameters: Parameters, plan_by_values: bool) -> list[TupleRow]:
+    if not plan_by_values:
+        cursor = await connection.cursor(binary=True).execute(query, parameters)
+        return await cursor.fetchall()
+    async with connection.transaction():
+        await connection.execute(b"set local plan_cache_mode = force_custom_plan")
+        cursor = await connection.cursor(binary=True).execute(query, parameters)
+        return await cursor.fetchall()
+
+
+async def _at_one_moment(connection: Connection, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+    async with connection.transaction():
+        await connection.execute(b"set transaction isolation level repeatable read, read only")
+        return await work(_Connected(connection))
 
 
 def _unavailable() -> Unavailable:
@@ -160,8 +280,12 @@ def _too_slow() -> QueryTooSlow:
 
 async def _configure(connection: Connection) -> None:
     """Bytes for text; and PROJ's first use of each CRS, some 40 ms, before a client waits for it."""
-    connection.adapters.register_loader("text", TextAsBytes)
-    connection.adapters.register_loader("text", BinaryTextAsBytes)
+    _take_text_as_bytes(connection)
     point = "ST_SetSRID(ST_MakePoint(400000, 5700000), 25832)"
     warm = ", ".join(f"ST_Transform({point}, {srid})" for srid in sorted({crs.srid for crs in OFFERED}))
     await connection.execute(f"select {warm}".encode())
+
+
+def _take_text_as_bytes(connection: Connection) -> None:
+    connection.adapters.register_loader("text", TextAsBytes)
+    connection.adapters.register_loader("text", BinaryTextAsBytes)

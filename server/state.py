@@ -1,23 +1,37 @@
-"""What is live: version, counts and extent of each collection, read at start and after every delivery."""
+"""What is live: version, counts and extent of each collection, read at start and after every delivery.
+
+The server may read from standbys, which are behind their primary and not equally so. Therefore a state is read from
+where the rows come from, an answer is made from rows and a state of one version (`Registry.read`), and a state goes
+back to an older version only where the primary says so or cannot be asked.
+"""
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+import orjson
 import structlog
+from psycopg.rows import TupleRow
 
 from server.catalogue import STORAGE_SRID, Collection
 from server.crs import CRS84, Box, around
-from server.database import Database
+from server.database import Database, Reader
 from server.errors import NotFound, Unavailable
 
 CHANNEL = b"opennrw_publication"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+HEARTBEAT = 10  # seconds after which the states are read anew although nothing was heard
+# Pauses, s, until a standby has replayed what its primary told
+CATCH_UP = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, *[1.0] * 10)
+
 STATES = b"""
-select collection::bytea, version, delivery, published, features, bbox, half_width, half_height, first_date, last_date
-from provenance.collection"""
+select not r.standby, c.collection::bytea, c.version, c.delivery, c.published, c.features, c.bbox,
+  c.half_width, c.half_height, c.first_date, c.last_date
+from (select pg_is_in_recovery() as standby) r left join provenance.collection c on true"""
 
 log = structlog.get_logger()
 
@@ -37,12 +51,29 @@ class State:
     last_date: date | None = None
 
     @property
+    def mark(self) -> tuple[int, str]:
+        """Names the state for ever: after a return to a backup a version number is given anew."""
+        return self.version, self.published.isoformat()
+
+    @property
     def bbox_crs84(self) -> Box | None:
         """West, south, east, north in degrees, rounded outwards to about 0.1 m."""
         if self.bbox is None:
             return None
         box = around(self.bbox, STORAGE_SRID, CRS84.srid)
         return Box(*(round(v + sign * 5e-7, 6) for v, sign in zip(box, (-1, -1, 1, 1), strict=True)))
+
+
+States = dict[str, State]
+Ask = Callable[[State, Reader], Awaitable[TupleRow | None]]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The states of all collections as one server of the database had them."""
+
+    primary: bool
+    states: States
 
 
 class Registry:
@@ -53,7 +84,7 @@ class Registry:
 
     def __init__(self, collections: tuple[Collection, ...]) -> None:
         self.collections = {c.id: c for c in collections}
-        self.states: dict[str, State] = dict.fromkeys(self.collections, State())
+        self.states: States = dict.fromkeys(self.collections, State())
         self.version = "empty"
 
     def collection(self, collection_id: str) -> Collection:
@@ -65,25 +96,96 @@ class Registry:
             remedy="see /collections",
         )
 
+    async def read(self, database: Database, name: str, ask: Ask, least: int = 0) -> tuple[State, TupleRow | None]:
+        """What `ask` found in a collection, and the collection's state at that very moment.
+
+        `ask` plans by the state that it gets and gives a row whose first column is the collection's version, or None.
+        `least`: the version that the client has seen. Raises Unavailable where only an older one can be had now; the
+        state is older nevertheless where that version exists no more, as after a return to a backup.
+        """
+        state = self.states[name]
+        row = await ask(state, database)
+        if state.version >= least and (row is None or (row[0] or 0) == state.version):
+            return state, row
+        return await self._read_anew(database, name, ask, least)
+
+    async def _read_anew(self, database: Database, name: str, ask: Ask, least: int) -> tuple[State, TupleRow | None]:
+        """A delivery came between the state and the row, or the standby that answered is older or newer than another:
+        take both from one snapshot, of the primary where the standby is too old, of the standby where it must do.
+        """
+
+        async def look(reader: Reader, least: int) -> tuple[State, TupleRow | None]:
+            moment = await self._moment(reader)
+            state = moment.states[name]
+            if state.version < least and not moment.primary:
+                raise Unavailable(
+                    "The database that answers now is older than the page that you come from. "
+                    "Send the request again in a moment."
+                )
+            self._take({**self.states, name: state})
+            return state, await ask(state, reader)
+
+        known = max(self.states[name].version, least)
+        with contextlib.suppress(Unavailable):
+            return await database.snapshot(lambda reader: look(reader, known))
+        with contextlib.suppress(Unavailable):
+            return await database.snapshot_of_primary(lambda reader: look(reader, known))
+        return await database.snapshot(lambda reader: look(reader, least))
+
     async def refresh(self, database: Database) -> None:
-        """Read all states anew."""
+        """Read all states anew. Those of a standby replace older ones only."""
+        moment = await self._moment(database)
+        states = moment.states
+        if not moment.primary:
+            states = {name: max(state, self.states[name], key=_version) for name, state in states.items()}
+        self._take(states)
+
+    async def _moment(self, reader: Reader) -> Moment:
         states = dict.fromkeys(self.collections, State())
-        for row in await database.fetch(STATES):
-            name = row[0].decode()
+        rows = await reader.fetch(STATES)
+        for row in rows:
+            name = row[1].decode() if row[1] else None  # a row of nulls where nothing was ever loaded
             if name in states:
-                bbox = Box(*row[5]) if row[5] else None
-                states[name] = State(row[1], row[2], row[3], row[4], bbox, *row[6:])
+                bbox = Box(*row[6]) if row[6] else None
+                states[name] = State(row[2], row[3], row[4], row[5], bbox, *row[7:])
+        return Moment(rows[0][0], states)
+
+    def _take(self, states: States) -> None:
         self.states = states
-        marks = repr([(name, state.version, state.delivery) for name, state in states.items()])
+        marks = repr([(name, *state.mark) for name, state in states.items()])
         self.version = hashlib.blake2b(marks.encode(), digest_size=12).hexdigest()
 
     async def watch(self, database: Database) -> None:
         """Follow the loaders' notifications until cancelled."""
-        async for payload in database.notifications(CHANNEL):
+        async for payload in database.notifications(CHANNEL, HEARTBEAT):
+            await self._follow(database, payload)
+
+    async def _follow(self, database: Database, payload: str | None) -> None:
+        name, version = _parse_event(payload)
+        before = self.version
+        for pause in CATCH_UP:
+            await asyncio.sleep(pause)
             try:
                 await self.refresh(database)
             except Unavailable:
                 log.warning("states not refreshed: the database is away")
-                await asyncio.sleep(1)
-                continue
+                return
+            if name not in self.states or self.states[name].version >= version:
+                break
+        else:
+            log.warning("a standby is far behind its primary", collection=name, version=version)
+        if self.version != before:
             log.info("states refreshed", notification=payload)
+
+
+def _version(state: State) -> int:
+    return state.version
+
+
+def _parse_event(payload: str | None) -> tuple[str, int]:
+    """Collection and version of a notification; an empty name where it is none of the loaders'."""
+    try:
+        event = orjson.loads(payload or "{}")
+        return str(event["collection"]), int(event["version"])
+    except (ValueError, TypeError, KeyError):
+        return "", 0

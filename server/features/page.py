@@ -6,7 +6,6 @@ from psycopg.rows import TupleRow
 
 from server.features.cursor import Cursor
 from server.features.params import ItemsQuery
-from server.state import State
 
 # How each feature's text begins. Inside a JSON string its quotes would be escaped, so it stands nowhere else
 BEGINNING = b'{"type":"Feature","id":'
@@ -19,7 +18,6 @@ class Page:
     next, previous: cursors of the neighbouring pages, None where there is none.
     """
 
-    version: int
     features: bytes | memoryview = b""
     returned: int = 0
     matched: int | None = None
@@ -27,23 +25,23 @@ class Page:
     previous: Cursor | None = None
 
 
-def to_page(query: ItemsQuery, state: State, row: TupleRow | None) -> Page:
+def to_page(query: ItemsQuery, row: TupleRow | None) -> Page:
     """The page of a row of `items_query`; None = nothing was asked of the database, because nothing can match."""
     if row is None:
-        return Page(version=state.version, matched=0)
+        return Page(matched=0)
     version, total, features, first, last, found = row
+    version = version or 0
     features = features or b""
     more = found > query.limit
     if query.cursor and query.cursor.backward:
         features = _without_first(features) if more else features
-        previous = Cursor(first, backward=True) if more else None
-        following = Cursor(last + 1) if found else None
+        previous = Cursor(first, True, version) if more else None
+        following = Cursor(last + 1, False, version) if found else None
     else:
         features = _without_last(features) if more else features
-        previous = Cursor(first - 1, backward=True) if query.cursor and found else None
-        following = Cursor(last) if more else None
+        previous = Cursor(first - 1, True, version) if query.cursor and found else None
+        following = Cursor(last, False, version) if more else None
     return Page(
-        version=version or 0,
         features=features,
         returned=min(found, query.limit),
         matched=_matched(query, total, found),

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from server.catalogue import Collection
 from server.crs import CRS84, parse_crs
-from server.errors import NotFound, shorten
+from server.database import Reader
+from server.errors import InvalidParameter, NotFound, shorten
 from server.exchange import (
     Exchange,
     Validators,
@@ -21,11 +22,11 @@ from server.exchange import (
     respond_unchanged,
     validators,
 )
-from server.features.cursor import to_token
+from server.features.cursor import REMEDY, to_token
 from server.features.formats.geojson import to_feature, to_feature_collection
 from server.features.page import Page, to_page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
-from server.features.query import Statement, item_text, items_query, place_text
+from server.features.query import item_text, items_query, place_text
 from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
@@ -43,32 +44,33 @@ async def get_items(request: Request) -> Response:
     query = parse_items_query(collection, exchange.parameters)
     if exchange.format == "html":
         query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML), crs=CRS84)  # its map is in degrees
-    state = exchange.state(collection)
-    marks = validators(exchange, state.version, state.published)
+    marks = _marks(exchange, exchange.state(collection))
     if marks.unchanged(request):
         return respond_unchanged(marks)
-    page = await _read_page(exchange, query, state)
-    if page.version != state.version:
-        marks = validators(exchange, page.version, None)
-    return _answer_items(exchange, query, page, marks)
+    state, page = await _read_page(exchange, query)
+    return _answer_items(exchange, query, page, _marks(exchange, state))
 
 
-async def _read_page(exchange: Exchange, query: ItemsQuery, state: State) -> Page:
-    """A page. The search goes by extent and largest feature: where a delivery changed them just now, it is redone."""
-    page = to_page(query, state, await _run(exchange, items_query(query, state)))
-    if page.version == state.version:
-        return page
-    await exchange.context.registry.refresh(exchange.context.database)
-    state = exchange.state(query.collection)
-    return to_page(query, state, await _run(exchange, items_query(query, state)))
+def _marks(exchange: Exchange, state: State) -> Validators:
+    return validators(exchange, state.mark, state.published)
 
 
-async def _run(exchange: Exchange, statement: Statement | None) -> TupleRow | None:
-    if statement is None:
-        return None
-    return await exchange.context.database.fetch_one(
-        statement.text, statement.parameters, plan_by_values=statement.plan_by_values
-    )
+async def _read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]:
+    """A page and the state that it belongs to: the search goes by its extent and its largest feature."""
+
+    async def ask(state: State, reader: Reader) -> TupleRow | None:
+        statement = items_query(query, state)
+        if statement is None:
+            return None
+        return await reader.fetch_one(statement.text, statement.parameters, plan_by_values=statement.plan_by_values)
+
+    context = exchange.context
+    least = query.cursor.version if query.cursor else 0
+    state, row = await context.registry.read(context.database, query.collection.id, ask, least)
+    if state.version < least:
+        rule = "the data were put back to an earlier state since"
+        raise InvalidParameter("cursor", exchange.parameters["cursor"], rule, REMEDY)
+    return state, to_page(query, row)
 
 
 def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Response:
@@ -130,17 +132,20 @@ async def get_item(request: Request) -> Response:
     collection = exchange.collection()
     asked = parse_crs("crs", exchange.parameters.get("crs"))
     crs = CRS84 if exchange.format == "html" else asked
-    state = exchange.state(collection)
     feature_id = request.path_params["featureId"]
     parameters = {"id": feature_id, "name": collection.id}
     database = exchange.context.database
-    row = await database.fetch_one(item_text(collection, crs), parameters) if "\0" not in feature_id else None
+
+    async def ask(_: State, reader: Reader) -> TupleRow | None:
+        return await reader.fetch_one(item_text(collection, crs), parameters) if "\0" not in feature_id else None
+
+    state, row = await exchange.context.registry.read(database, collection.id, ask)
     if row is None:
         raise NotFound(
             f"The collection '{collection.id}' has no feature '{shorten(feature_id)}'. "
             f"Take an id from {exchange.href('collections', collection.id, 'items')}.",
         )
-    marks = validators(exchange, row[0], state.published if row[0] == state.version else None)
+    marks = _marks(exchange, state)
     headers = {"Content-Crs": f"<{crs.uri}>"}
     if marks.unchanged(request):
         return respond_unchanged(marks, headers)

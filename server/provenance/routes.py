@@ -47,5 +47,5 @@ async def get_provenance(request: Request) -> Response:
         "links": exchange.links_self(),
     }
     latest = deliveries[0]["id"] if deliveries else None
-    marks = validators(exchange, (state.version, latest), None)
+    marks = validators(exchange, (state.mark, latest), None)
     return respond_document(exchange, lambda: document, "provenance.html", marks=marks, collection=collection)

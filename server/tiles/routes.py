@@ -1,15 +1,18 @@
 """Tile matrix sets, tilesets, TileJSON, tiles."""
 
 import orjson
+from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import STORAGE_SRID
+from server.database import Reader
 from server.errors import NotFound, shorten
 from server.ewkb import to_box2d, to_ewkb
 from server.exchange import Exchange, open_exchange, respond, respond_document, respond_unchanged, validators
 from server.links import link
 from server.negotiation import JSON, MVT
+from server.state import State
 from server.tiles.documents import tilejson_document, tileset_document, tilesets_document
 from server.tiles.grid import NAME, URI, check_tile, matrix_set, parse_tile, search_box, tile_box
 from server.tiles.query import tile_text
@@ -67,18 +70,20 @@ async def get_tile(request: Request) -> Response:
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
     state = exchange.state(collection)
     check_tile(tile, collection.tiles, state)
-    marks = validators(exchange, state.version, state.published)
+    marks = validators(exchange, state.mark, state.published)
     if marks.unchanged(request):
         return respond_unchanged(marks)
-    search = search_box(tile, state)
-    if search is None:
-        return Response(status_code=204)
-    parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, STORAGE_SRID)}
-    row = await exchange.context.database.fetch_one(tile_text(collection), parameters)
+
+    async def ask(state: State, reader: Reader) -> TupleRow | None:
+        if (search := search_box(tile, state)) is None:
+            return None
+        parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, STORAGE_SRID)}
+        return await reader.fetch_one(tile_text(collection), parameters)
+
+    state, row = await exchange.context.registry.read(exchange.context.database, collection.id, ask)
+    marks = validators(exchange, state.mark, state.published)
     if row is None or not row[1]:
         return Response(status_code=204, headers=marks.headers)
-    if row[0] != state.version:
-        marks = validators(exchange, row[0], None)
     return respond(exchange, bytes(row[1]), MVT, marks)
 
 

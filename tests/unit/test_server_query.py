@@ -56,7 +56,7 @@ def test_datetime_is_days_both_included() -> None:
 
 
 def test_cursor_round_trip_and_binding() -> None:
-    for cursor in (Cursor(0), Cursor(2**62 + 5, backward=True), Cursor(2**63 - 1)):
+    for cursor in (Cursor(0), Cursor(2**62 + 5, backward=True), Cursor(2**63 - 1, version=4711)):
         assert parse_cursor(to_token(cursor, "q"), "q") == cursor
     with pytest.raises(InvalidParameter, match="altered or belongs to another query"):
         parse_cursor(to_token(Cursor(5), "q"), "other")
@@ -120,7 +120,7 @@ def test_key_ranges_go_on_from_the_cursor(gemeinde: Collection) -> None:
 def test_a_box_beside_the_state_asks_nothing(gemeinde: Collection) -> None:
     assert items_query(parse(gemeinde, bbox="0,0,1,1"), STATE) is None
     assert items_query(parse(gemeinde, bbox="6,51,7,52"), State()) is None
-    page = to_page(parse(gemeinde, bbox="0,0,1,1"), STATE, None)
+    page = to_page(parse(gemeinde, bbox="0,0,1,1"), None)
     assert (page.returned, page.matched, page.next, page.previous) == (0, 0, None, None)
 
 
