@@ -16,6 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.database import Database
+from server.errors import ServiceError
+
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ROUTE = "opennrw.route"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,6 +37,20 @@ SAFE_HEADERS = (
 EXPOSED = "Link, Content-Crs, ETag, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-ID"
 OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
 HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)
+
+DATABASE_UP = b"""\
+# HELP opennrw_database_up Whether the database answers
+# TYPE opennrw_database_up gauge
+opennrw_database_up %d
+"""
+DATABASE_STANDING = b"""\
+# HELP opennrw_database_in_recovery Whether the database server that is read from is a standby
+# TYPE opennrw_database_in_recovery gauge
+opennrw_database_in_recovery %d
+# HELP opennrw_database_replay_lag_seconds Age of a standby's data, not a number where it cannot say
+# TYPE opennrw_database_replay_lag_seconds gauge
+opennrw_database_replay_lag_seconds %.3f
+"""
 
 log = structlog.get_logger()
 
@@ -81,8 +98,18 @@ class Metrics:
 
 async def get_metrics(request: Request) -> Response:
     """/metrics"""
-    content = request.app.state.metrics.text()
+    content = request.app.state.metrics.text() + await _database_text(request.app.state.context.database)
     return Response(content, headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+
+
+async def _database_text(database: Database) -> bytes:
+    """What the database server that a connection leads to says now; only `up` where none answers."""
+    try:
+        standing = await database.standing()
+    except ServiceError:
+        return DATABASE_UP % 0
+    lag = float("nan") if standing.lag is None else standing.lag
+    return DATABASE_UP % 1 + DATABASE_STANDING % (standing.standby, lag)
 
 
 class Observe:

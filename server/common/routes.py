@@ -112,8 +112,11 @@ async def get_health(_request: Request) -> Response:
 
 async def get_readiness(request: Request) -> Response:
     """/readyz: the database answers, too, and the server knows what is live."""
-    await request.app.state.context.database.fetch(b"select 1")
-    return _status(200, {"status": "ready"})
+    standing = await request.app.state.context.database.standing()
+    document: dict[str, Any] = {"status": "ready", "database": "standby" if standing.standby else "primary"}
+    if standing.standby:
+        document["replay_lag_seconds"] = standing.lag
+    return _status(200, document)
 
 
 def _status(status: int, document: dict[str, Any]) -> Response:

@@ -293,6 +293,7 @@ def test_a_restart_of_the_database_is_survived(serve_probe: Serve, own_cluster: 
             assert time.monotonic() - began < 5
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").status_code == 200
+        assert "opennrw_database_up 0\n" in client.get("/metrics").text
         assert client.get(f"{ITEMS}/p00100").status_code == 503
         own_cluster.start()
         wait_for(lambda: client.get(ITEMS).status_code == 200)
@@ -372,7 +373,7 @@ def test_log_lines_are_json_and_hold_no_client_address(client: httpx.Client, pro
 
 def test_health_and_readiness(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/readyz").json() == {"status": "ready", "database": "primary"}
     assert client.get("/healthz", headers={"Accept": "image/png"}).status_code == 200
 
 
@@ -393,3 +394,9 @@ def test_metrics_count_by_route_not_by_url(client: httpx.Client) -> None:
     assert "/one" not in after
     assert 'opennrw_request_seconds_bucket{le="0.005",route="/collections/{collectionId}/items"}' in after
     assert "opennrw_response_bytes_total" in after
+
+
+def test_metrics_tell_of_the_database(client: httpx.Client) -> None:
+    lines = client.get("/metrics").text.splitlines()
+    expected = {"opennrw_database_up 1", "opennrw_database_in_recovery 0", "opennrw_database_replay_lag_seconds 0.000"}
+    assert expected <= set(lines)
