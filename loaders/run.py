@@ -50,7 +50,7 @@ def load_dataset(dataset: str, options: LoadOptions) -> Report:
     wanted = manifest.select(options.only)
     report = Report(dataset, options.source or manifest.url, datetime.now(UTC))
     try:
-        with explained(options.store):
+        with explained("load", options.store):
             if options.yielding:
                 lower_own_priority()
             options.store.mkdir(parents=True, exist_ok=True)

@@ -36,36 +36,34 @@ def wait_for_turn(connection: Connection, report: Report, progress: Progress) ->
 
 
 @contextmanager
-def explained(store: Path) -> Iterator[None]:
-    """Tell what broke off the block and what to do. Raises LoadError for what machine and database do to a load."""
+def explained(task: str, store: Path | None = None) -> Iterator[None]:
+    """Tell what broke off the task and what to do. Raises LoadError for what machine and database do to it."""
     try:
         yield
     except psycopg.OperationalError as error:
-        raise LoadError(_explain(error)) from error
+        raise LoadError(_explain(task, error)) from error
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
-        place = error.filename or store
+        place = error.filename or store or "a file"
         raise LoadError(
             f"There is no space left for {place}. {UNHARMED} Free space there, or set OPENNRW_HOME to a folder on a "
-            "larger disk; then load again."
+            "larger disk; then run it again."
         ) from error
 
 
-def _explain(error: psycopg.OperationalError) -> str:
+def _explain(task: str, error: psycopg.OperationalError) -> str:
     reason = str(error).strip()
-    told = f"The database broke off the load: {reason}. {UNHARMED}"
+    told = f"The database broke off the {task}: {reason}. {UNHARMED}"
     if "shared memory" in reason:
         return (
             f"{told} It has too little shared memory: enlarge it (/dev/shm; a container's --shm-size), or set "
-            "max_parallel_workers_per_gather = 0 in the database; then load again."
+            "max_parallel_workers_per_gather = 0 in the database; then run it again."
         )
     if isinstance(error, psycopg.errors.DiskFull):
-        return (
-            f"{told} Its disk is full: free space where PostgreSQL keeps its data and temporary files; then load again."
-        )
+        return f"{told} Its disk is full: free space for its data and temporary files; then run it again."
     if isinstance(error, psycopg.errors.ConfigurationLimitExceeded):
-        return f"{told} Raise that limit in the database for the user who loads; then load again."
+        return f"{told} Raise that limit in the database for the user who loads; then run it again."
     if isinstance(error, psycopg.errors.OutOfMemory):
-        return f"{told} It has too little memory: lower work_mem or shared_buffers, or add memory; then load again."
-    return f"{told} See that the database runs and can be reached; then load again."
+        return f"{told} It has too little memory: lower work_mem or shared_buffers, or add memory; then run it again."
+    return f"{told} See that the database runs and can be reached; then run it again."

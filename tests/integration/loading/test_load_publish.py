@@ -131,7 +131,7 @@ def test_lost_connection(
     end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'opennrw load gebref'"
     folder = write_addresses(*addresses[1:])
     with pytest.raises(
-        LoadError, match=r"The database broke off the load: .*What was live is live still.*then load again"
+        LoadError, match=r"The database broke off the load: .*What was live is live still.*then run it again"
     ):
         load("gebref", folder, progress=AtStep(step, lambda: connection.execute(end).fetchall()))
     assert connection.execute(PUBLISHED).fetchone() == before
