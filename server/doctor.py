@@ -15,7 +15,7 @@ from psycopg.abc import Query
 
 from server import migrations
 from server.catalogue import read_collections, read_service
-from server.database import Database, reader_conninfo
+from server.database import STANDING, Database, Standing, reader_conninfo
 from server.embedded import ClusterError
 from server.errors import ConfigurationError
 from server.pgbinaries import NEWEST, OLDEST, find_binaries
@@ -31,6 +31,11 @@ LEAST_DISK = 2 * GIGABYTE
 ROLES = ("opennrw_reader", "opennrw_editor")
 # DHDN (2570000, 5700000), zone 2, with the grid BETA2007; without it PROJ is 0.4 m off and says nothing
 OLD, NEW = (2570000, 5700000), (361380.312, 5699565.450)
+MOST_LAG = 60  # seconds
+# Names and states of what replicates from here; a state is null for who may not see it
+STANDBYS = """
+select coalesce(application_name, 'one') || coalesce(' at ' || host(client_addr), ''), coalesce(state, 'connected')
+from pg_stat_replication order by 1"""
 Connection = psycopg.Connection[Any]
 
 
@@ -68,6 +73,9 @@ def check_database(url: str, settings: Settings) -> list[Check]:
     )
     with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
         checks = [_look(look, connection) for look in looks]
+    if settings.database_url or not settings.reader_database_url:
+        checks.append(_look(_check_writes, url))
+    checks.append(_look(_check_reads, url, settings))
     return [*checks, _check_migrations(url, settings), _check_tables(url, settings)]
 
 
@@ -88,9 +96,9 @@ def check_collections(settings: Settings, owner_url: str | None = None) -> None:
     asyncio.run(compare())
 
 
-def _look(look: Callable[[Connection], Check], connection: Connection) -> Check:
+def _look(look: Callable[..., Check], *at: Any) -> Check:
     try:
-        return look(connection)
+        return look(*at)
     except psycopg.Error as error:
         name = look.__name__.removeprefix("_check_")
         return Check(name, WRONG, str(error).strip(), "see the message; `opennrw db migrate` may not have been run")
@@ -211,6 +219,50 @@ def _check_grids(connection: Connection) -> Check:
         f"EPSG:31466 is {off:.3f} m off: the grid BETA2007 is missing on the database's machine",
         "Debian, Ubuntu: apt-get install proj-data on that machine, then restart PostgreSQL",
     )
+
+
+def _check_writes(owner_url: str) -> Check:
+    """Whether loads and migrations reach a server that takes them; where it has standbys, how they are."""
+    with psycopg.connect(owner_url, autocommit=True, connect_timeout=10) as connection:
+        where = _address(connection)
+        if _scalar(connection, "select pg_is_in_recovery()"):
+            return Check(
+                "writes",
+                WRONG,
+                f"{where} is a standby, which takes no writes",
+                "DATABASE_URL: name all servers and target_session_attrs=read-write, "
+                "such as postgresql://opennrw_owner@db1,db2/opennrw?target_session_attrs=read-write",
+            )
+        if _scalar(connection, "show default_transaction_read_only") == "on":
+            remedy = f"alter role {connection.info.user} reset default_transaction_read_only; likewise the database"
+            return Check("writes", WRONG, f"{where} is a primary, but default_transaction_read_only is on", remedy)
+        standbys = connection.execute(STANDBYS).fetchall()
+    found = ", ".join(f"{name} {state}" for name, state in standbys) or "none"
+    return Check("writes", OK, f"{where}, a primary; standbys: {found}")
+
+
+def _check_reads(url: str, settings: Settings) -> Check:
+    """Which server a request's query would reach now, and how old its data are."""
+    with psycopg.connect(reader_conninfo(settings, url), autocommit=True) as connection:
+        where = _address(connection)
+        row = connection.execute(STANDING).fetchone()
+        assert row is not None  # noqa: S101 (a select without from always has a row)
+        standing = Standing(*row)
+        if not standing.standby:
+            return Check("reads", OK, f"{where}, a primary")
+        feedback = _scalar(connection, "show hot_standby_feedback")
+    if standing.lag is None or standing.lag > MOST_LAG:
+        behind = "by how much it cannot say" if standing.lag is None else f"by {standing.lag:.0f} s"
+        remedy = "see its log: does it reach its primary, has the primary still the WAL (replication slot)?"
+        return Check("reads", ADVICE, f"{where}, a standby behind its primary, {behind}", remedy)
+    text = f"{where}, a standby, {standing.lag:.1f} s behind its primary"
+    if feedback != "on":
+        return Check("reads", ADVICE, f"{text}; hot_standby_feedback is off", "set it on: vacuum ends long reads else")
+    return Check("reads", OK, text)
+
+
+def _address(connection: Connection) -> str:
+    return f"{connection.info.host}:{connection.info.port}"
 
 
 def _check_migrations(url: str, settings: Settings) -> Check:
