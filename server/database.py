@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.types.string import TextBinaryLoader, TextLoader
@@ -15,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.crs import OFFERED
 from server.errors import QueryTooSlow, Unavailable
+from server.prepared import PreparingConnection, can_prepare
 from server.settings import Settings
 
 READER = "opennrw_reader"
@@ -28,7 +30,7 @@ PRIMARY_CONNECTIONS = 2
 POLL = 1  # seconds between looks at the states where no primary can be listened to
 # A standby that replays changes ends the queries that stand in the way (40001, 40P01)
 CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-Connection = psycopg.AsyncConnection[TupleRow]
+Connection = PreparingConnection
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 Result = TypeVar("Result")
 
@@ -118,8 +120,9 @@ class Database:
 
     def __init__(self, conninfo: str, size: int, timeout: float) -> None:
         self.conninfo = conninfo
-        self._pool = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[PreparingConnection] = AsyncConnectionPool(
             conninfo,
+            connection_class=PreparingConnection,
             min_size=min(2, size),
             max_size=size,
             timeout=timeout,
@@ -186,23 +189,26 @@ class Database:
         rows = await self.fetch(query, parameters, plan_by_values=plan_by_values)
         return rows[0] if rows else None
 
-    async def snapshot(self, work: Callable[[Reader], Awaitable[Result]]) -> Result:
-        """What `work` gives; all its queries see the database at one moment. Raises as `fetch` does."""
+    async def snapshot(self, table: str, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+        """What `work` gives; all its queries see a table of `geobasis` and the states at one moment.
+
+        Raises as `fetch` does.
+        """
 
         async def look(connection: Connection) -> Result:
-            return await _at_one_moment(connection, work)
+            return await _at_one_moment(connection, table, work)
 
         return await self._retried(look)
 
-    async def snapshot_of_primary(self, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+    async def snapshot_of_primary(self, table: str, work: Callable[[Reader], Awaitable[Result]]) -> Result:
         """The same on the primary, for the rare query that a standby is too old for. Raises as `fetch` does."""
         async with self._primary_turns:
             if time.monotonic() < self._primary_failed + POLL:
                 raise _unavailable()  # whoever waits has waited for the one before already
             try:
-                async with await psycopg.AsyncConnection.connect(self._primary, autocommit=True) as connection:
+                async with await PreparingConnection.connect(self._primary, autocommit=True) as connection:
                     _take_text_as_bytes(connection)
-                    return await _at_one_moment(connection, work)
+                    return await _at_one_moment(connection, table, work)
             except psycopg.errors.QueryCanceled as error:
                 raise _too_slow() from error
             except psycopg.OperationalError as error:
@@ -253,6 +259,8 @@ class _Connected:
 
 
 async def _rows(connection: Connection, query: bytes, parameters: Parameters, plan_by_values: bool) -> list[TupleRow]:
+    if not plan_by_values and can_prepare(parameters):
+        return await connection.fetch_prepared(query, parameters)
     if not plan_by_values:
         cursor = await connection.cursor(binary=True).execute(query, parameters)
         return await cursor.fetchall()
@@ -262,9 +270,12 @@ async def _rows(connection: Connection, query: bytes, parameters: Parameters, pl
         return await cursor.fetchall()
 
 
-async def _at_one_moment(connection: Connection, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+async def _at_one_moment(connection: Connection, table: str, work: Callable[[Reader], Awaitable[Result]]) -> Result:
+    """The lock comes before the snapshot: a table that a load swaps in afterwards would look empty in an older one."""
+    lock = sql.SQL("lock table {} in access share mode").format(sql.Identifier("geobasis", table))
     async with connection.transaction():
         await connection.execute(b"set transaction isolation level repeatable read, read only")
+        await connection.execute(lock)
         return await work(_Connected(connection))
 
 

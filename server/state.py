@@ -127,10 +127,10 @@ class Registry:
 
         known = max(self.states[name].version, least)
         with contextlib.suppress(Unavailable):
-            return await database.snapshot(lambda reader: look(reader, known))
+            return await database.snapshot(name, lambda reader: look(reader, known))
         with contextlib.suppress(Unavailable):
-            return await database.snapshot_of_primary(lambda reader: look(reader, known))
-        return await database.snapshot(lambda reader: look(reader, least))
+            return await database.snapshot_of_primary(name, lambda reader: look(reader, known))
+        return await database.snapshot(name, lambda reader: look(reader, least))
 
     async def refresh(self, database: Database) -> None:
         """Read all states anew. Those of a standby replace older ones only."""
