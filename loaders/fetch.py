@@ -1,160 +1,147 @@
-"""From a source to raw files in the store.
+"""From a source to raw files in the store: what is there already is not fetched again."""
 
-A source is a local folder, zip or file, the URL of a file, or the URL of a download folder with index.json. Names come
-from the listing or the folder, never from a guess; the manifest's pattern picks among them.
-"""
-
-import re
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import httpx
 
+from loaders.download import Downloader, require_space
 from loaders.errors import SourceError
-from loaders.listing import ListedFile, Listing, parse_listing
+from loaders.listing import ListedFile
 from loaders.manifest import Manifest
-from loaders.progress import Progress
-from loaders.store import StoredFile, keep
-
-TIMEOUT = httpx.Timeout(60, connect=10)
-CHUNK = 1 << 20
-MAX_LISTING = 64 << 20
-MAX_FOLDERS = 500
-
-Reader = Callable[[ListedFile], Generator[bytes]]
+from loaders.partial import part_size
+from loaders.progress import BYTES, Progress
+from loaders.report import FileRecord
+from loaders.retries import DEFAULT_POLICY, FetchPolicy, Retries, Stop
+from loaders.sources import Site, allowed_hosts, find_local, is_url
+from loaders.store import CHUNK, StoredFile, content_path, digest_of, incoming, keep, recall
+from loaders.web import Web
 
 
-def fetch(source: str, manifest: Manifest, store: Path, progress: Progress) -> list[StoredFile]:
+def fetch(
+    source: str, manifest: Manifest, store: Path, progress: Progress, policy: FetchPolicy = DEFAULT_POLICY
+) -> list[StoredFile]:
     """Take the delivery's files from the source into the store, sorted by name. Raises SourceError."""
-    if urlsplit(source).scheme not in {"http", "https"}:
-        return _keep_all(_find_local(Path(source), manifest), _read, store, progress)
-    with httpx.Client(timeout=TIMEOUT, follow_redirects=True, max_redirects=5) as client:
-        progress.step("list", None)
-        files = _find_remote(client, source, manifest)
-        return _keep_all(files, partial(_download, client), store, progress)
+    store.mkdir(parents=True, exist_ok=True)
+    if is_url(source):
+        stored = _Fetch(store, progress, policy, allowed_hosts(source, manifest)).run(source, manifest)
+    else:
+        stored = _copy_all(find_local(Path(source), manifest), store, progress)
+    return sorted(stored, key=lambda file: file.record.name)
 
 
-def _keep_all(files: list[ListedFile], read: Reader, store: Path, progress: Progress) -> list[StoredFile]:
-    sizes = [file.size for file in files]
-    progress.step("fetch", None if None in sizes else sum(size or 0 for size in sizes))
-    stored = []
-    for file in sorted(files, key=lambda f: f.name):
-        with closing(read(file)) as chunks:
-            stored.append(keep(store, file, _reported(chunks, progress)))
-    return stored
+def list_source(source: str, manifest: Manifest, policy: FetchPolicy = DEFAULT_POLICY) -> list[ListedFile]:
+    """What `fetch` would take, without taking it: a listing costs little. Raises SourceError."""
+    if not is_url(source):
+        return find_local(Path(source), manifest)
+    with closing(Web(allowed_hosts(source, manifest), policy, httpx.create_ssl_context())) as web:
+        return Site(web, Retries(policy, Stop(), lambda text: None)).find(source, manifest)
 
 
-def _reported(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-        progress.advance(len(chunk))
+def _copy_all(files: list[ListedFile], store: Path, progress: Progress) -> list[StoredFile]:
+    progress.step("fetch", sum(file.size or 0 for file in files), BYTES)
+    return [_copy(file, store, progress) for file in files]
 
 
-def newest_edition(files: Iterable[ListedFile], pattern: str) -> list[ListedFile]:
-    """The files whose whole name matches; where the pattern has a group `edition`, only those of the newest."""
-    matches = [(match, file) for file in files if (match := re.fullmatch(pattern, file.name))]
-    if "edition" not in re.compile(pattern).groupindex:
-        return [file for _, file in matches]
-    newest = max((match["edition"] or "" for match, _ in matches), default="")
-    return [file for match, file in matches if (match["edition"] or "") == newest]
-
-
-def _find_local(source: Path, manifest: Manifest) -> list[ListedFile]:
-    if source.is_file():
-        return [_local(path) for path in _with_siblings(source)]
-    if not source.is_dir():
-        raise SourceError(f"{source} does not exist. Give a folder, a zip, a file, or a URL that begins with https://.")
-    files = [_local(path) for path in sorted(source.rglob("*")) if path.is_file()]
-    found = newest_edition(files, manifest.file) or [file for file in files if manifest.reads_file(file.name)]
-    if not found:
-        raise SourceError(
-            f"{source} holds no file of {manifest.dataset}: none is named like '{manifest.file}', "
-            f"none ends with {', '.join(manifest.reads)}. Give the folder that the delivery was put into."
-        )
-    return _refuse_doubles(found)
-
-
-def _with_siblings(path: Path) -> list[Path]:
-    """A Shape file is several files of one name."""
-    if path.suffix.lower() != ".shp":
-        return [path]
-    return sorted(sibling for sibling in path.parent.iterdir() if sibling.stem == path.stem and sibling.is_file())
-
-
-def _local(path: Path) -> ListedFile:
-    return ListedFile(path.name, str(path.resolve()), path.stat().st_size)
-
-
-def _refuse_doubles(files: list[ListedFile]) -> list[ListedFile]:
-    by_name: dict[str, ListedFile] = {}
-    for file in files:
-        if other := by_name.get(file.name):
-            raise SourceError(
-                f"{file.url} and {other.url} bear the same name, so it is not clear which belongs to the delivery. "
-                "Give a folder that holds one delivery."
-            )
-        by_name[file.name] = file
-    return files
-
-
-def _read(file: ListedFile) -> Generator[bytes]:
-    with Path(file.url).open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            yield chunk
-
-
-def _find_remote(client: httpx.Client, url: str, manifest: Manifest) -> list[ListedFile]:
-    """The file that the URL names, or the matching files of the nearest listed folder: breadth first."""
-    name = unquote(PurePosixPath(urlsplit(url).path).name)
-    if name.lower().endswith((".zip", *manifest.reads)):
-        return [ListedFile(name, url)]
-    folders = deque([url if url.endswith("/") else url + "/"])
-    seen: list[str] = []
-    while folders and len(seen) < MAX_FOLDERS:
-        listing = _list(client, folder := folders.popleft())
-        if found := newest_edition(listing.files, manifest.file):
-            return _refuse_doubles(found)
-        seen.append(folder)
-        folders.extend(f for f in listing.folders if f not in seen)
-    raise SourceError(
-        f"No file named like '{manifest.file}' is listed at {url} ({len(seen)} folders were read). "
-        f"Look at {url} in a browser: if the publisher renamed the file, correct `file` in "
-        f"loaders/{manifest.dataset}/source.yaml."
-    )
-
-
-def _list(client: httpx.Client, folder: str) -> Listing:
-    content = bytearray()
-    with closing(_download(client, ListedFile("index.json", folder + "index.json"))) as chunks:
-        for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_LISTING:
-                raise SourceError(f"{folder}index.json is larger than {MAX_LISTING} bytes: it is no listing.")
-    return parse_listing(bytes(content), folder)
-
-
-def _download(client: httpx.Client, file: ListedFile) -> Generator[bytes]:
-    """The content of a URL. An interrupted download raises; nothing of it is kept."""
-    with _explained(file.url), client.stream("GET", file.url) as response:
-        response.raise_for_status()
-        yield from response.iter_bytes(CHUNK)
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _copy(file: ListedFile, store: Path, progress: Progress) -> StoredFile:
+    """A local file's content in the store, copied only if it is not there."""
+    source, now = Path(file.url), datetime.now(UTC)
+    digest = digest_of(source)
+    path = content_path(store, digest, file.name)
+    if path.is_file() and digest_of(path) == digest:
+        progress.advance(file.size or 0)
+        return StoredFile(FileRecord(file.name, file.url, path.stat().st_size, digest, None, now), path)
+    require_space(store, file.size or 0)
+    draft = incoming(store) / f"{uuid.uuid4().hex}.copy"
     try:
-        yield
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        raise SourceError(
-            f"{url} answered {status}. Check the address in a browser; load from a local copy with --from."
-        ) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        reason = str(error) or type(error).__name__
-        raise SourceError(
-            f"{url} cannot be fetched: {reason}. Load again, or load from a local copy with --from."
-        ) from error
+        size, digest = _write(source, draft, progress.advance)
+        if size != file.size:
+            raise SourceError(
+                f"{file.url} had {file.size} bytes and has {size} now: it is being written. Load it once it is whole."
+            )
+        path = keep(store, draft, digest, file.name)
+    finally:
+        draft.unlink(missing_ok=True)
+    return StoredFile(FileRecord(file.name, file.url, size, digest, None, now), path)
+
+
+def _write(source: Path, target: Path, advance: Callable[[int], None]) -> tuple[int, str]:
+    """Copy a file to the disk. Its size and SHA-256, of the very bytes that were written."""
+    size, digest = 0, sha256()
+    with source.open("rb") as read, target.open("xb") as written:
+        while chunk := read.read(CHUNK):
+            written.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+            advance(len(chunk))
+        written.flush()
+        os.fsync(written.fileno())
+    return size, digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """A fetch from the web by several threads."""
+
+    store: Path
+    progress: Progress
+    policy: FetchPolicy
+    hosts: frozenset[str]
+
+    def run(self, source: str, manifest: Manifest) -> list[StoredFile]:
+        context = httpx.create_ssl_context()
+        stop, lock = Stop(), threading.Lock()
+
+        def advance(n: int) -> None:
+            with lock:
+                self.progress.advance(n)
+
+        def note(text: str) -> None:
+            with lock:
+                self.progress.note(text)
+
+        self.progress.step("list", None)
+        with closing(Web(self.hosts, self.policy, context)) as web:
+            files = Site(web, Retries(self.policy, stop, note)).find(source, manifest)
+        self._require_space(files)
+        sizes = [file.size for file in files]
+        self.progress.step("fetch", None if None in sizes else sum(size or 0 for size in sizes), BYTES)
+        webs = [Web(self.hosts, self.policy, context) for _ in range(min(self.policy.parallel, len(files)))]
+        return _obtain_all(files, [Downloader(self.store, web, self.policy, stop, advance, note) for web in webs])
+
+    def _require_space(self, files: list[ListedFile]) -> None:
+        missing = [file for file in files if recall(self.store, file) is None]
+        require_space(self.store, sum(max((f.size or 0) - part_size(self.store, f), 0) for f in missing))
+
+
+def _obtain_all(files: list[ListedFile], downloaders: list[Downloader]) -> list[StoredFile]:
+    """Every file by the next free downloader. The first failure ends them all; what has arrived stays for next time."""
+    queue: SimpleQueue[ListedFile] = SimpleQueue()
+    for file in files:
+        queue.put(file)
+
+    def work(downloader: Downloader) -> list[StoredFile]:
+        stored = []
+        with closing(downloader.web), suppress(Empty):
+            while True:
+                stored.append(downloader.obtain(queue.get_nowait()))
+        return stored
+
+    with ThreadPoolExecutor(len(downloaders), "fetch") as pool:
+        futures = [pool.submit(work, downloader) for downloader in downloaders]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            return [file for future in done for file in future.result()]
+        finally:
+            for downloader in downloaders:
+                downloader.stop.set()
+                downloader.web.end()

@@ -38,6 +38,7 @@ class CollectionSource(Strict):
 class Manifest(Strict):
     """What the publisher delivers and what of it is loaded.
 
+    `hosts` are those that the host of `url` may redirect to.
     `file` matches the whole name of a delivered file; where it has a group `edition`, only the newest edition counts.
     `reads` are the suffixes of the members that a loader reads; `ignored` names layers that are not loaded, and why.
     """
@@ -46,6 +47,7 @@ class Manifest(Strict):
     version: int = Field(ge=1)
     title: str
     url: str = Field(pattern=r"^https://.+/$")
+    hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = Field(default=(), strict=False)
     file: Annotated[str, AfterValidator(_must_compile)]
     reads: tuple[Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")], ...] = Field(strict=False)
     collections: dict[str, CollectionSource] = Field(min_length=1)

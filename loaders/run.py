@@ -22,9 +22,10 @@ from loaders.progress import Progress, Quiet
 from loaders.publish import publish
 from loaders.record import is_known, record_delivery
 from loaders.report import Check, Report
+from loaders.retries import DEFAULT_POLICY, FetchPolicy
 from loaders.session import connect, explained, wait_for_turn
 from loaders.staging import Staging, read_table
-from loaders.store import StoredFile
+from loaders.store import StoredFile, in_use
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class LoadOptions:
     accept_shrink: bool = False
     yielding: bool = False
     progress: Progress = field(default_factory=Quiet)
+    policy: FetchPolicy = DEFAULT_POLICY
 
 
 def load_dataset(dataset: str, options: LoadOptions) -> Report:
@@ -50,12 +52,11 @@ def load_dataset(dataset: str, options: LoadOptions) -> Report:
     wanted = manifest.select(options.only)
     report = Report(dataset, options.source or manifest.url, datetime.now(UTC))
     try:
-        with explained("load", options.store):
+        with explained("load", options.store), in_use(options.store):
             if options.yielding:
                 lower_own_priority()
-            options.store.mkdir(parents=True, exist_ok=True)
             with report.timed("fetch"):
-                stored = fetch(report.source, manifest, options.store, options.progress)
+                stored = fetch(report.source, manifest, options.store, options.progress, options.policy)
             report.files = [file.record for file in stored]
             with closing(connect(options.database_url, f"load {dataset}")) as connection:
                 if options.yielding:

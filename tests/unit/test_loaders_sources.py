@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from loaders.errors import SourceError
-from loaders.fetch import newest_edition
 from loaders.listing import ListedFile, parse_listing
+from loaders.sources import newest_edition
 
 URL = "https://example.org/dop/"
 
