@@ -15,8 +15,8 @@ from provenance.load l join provenance.delivery d on d.id = l.delivery
 where l.collection = %s and d.status <> 'refused' order by d.id
 """
 DELIVERIES = """
-select d.id, d.dataset, d.status, d.rollback_of, d.source, d.loader, d.started, d.finished, d.refusal,
-  (select coalesce(json_object_agg(l.collection, json_build_object('read', l.read, 'inserted', l.inserted,
+select count(*) over () as total, d.id, d.dataset, d.status, d.rollback_of, d.source, d.loader, d.started, d.finished,
+  d.refusal, (select coalesce(json_object_agg(l.collection, json_build_object('read', l.read, 'inserted', l.inserted,
      'updated', l.updated, 'unchanged', l.unchanged, 'rejected', l.rejected, 'duplicate', l.duplicate,
      'deleted', l.deleted, 'repaired', l.repaired) order by l.collection), '{}')
    from provenance.load l where l.delivery = d.id) as collections
@@ -96,10 +96,12 @@ def read_records(connection: Connection, collection: str) -> list[Record]:
     return [Record(*row) for row in connection.execute(RECORDS, [collection])]
 
 
-def read_deliveries(connection: Connection, dataset: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest deliveries with their counts by collection, the newest first."""
+def read_deliveries(connection: Connection, dataset: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The newest deliveries with their counts by collection, the newest first; and how many there are."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(DELIVERIES, {"dataset": dataset, "limit": limit}).fetchall()
+        rows = cursor.execute(DELIVERIES, {"dataset": dataset, "limit": limit}).fetchall()
+    total = rows[0]["total"] if rows else 0
+    return [{name: value for name, value in row.items() if name != "total"} for row in rows], total
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
 from server import console, doctor
-from server.commands import database
+from server.commands import database, deliveries
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -45,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.commands, name="db")
+app.add_typer(deliveries.commands)
 
 Host = Annotated[
     str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one. [OPENNRW_HOST, 127.0.0.1]")

@@ -158,7 +158,8 @@ def show_report(report: Report) -> None:
     for reject in report.first_rejects:
         out(f"  rejected: {reject.file}, line {reject.line}: {reject.reason}")
     if (more := report.rejects - len(report.first_rejects)) > 0:
-        out(f"  rejected: {more} more, see the table provenance.reject")
+        how = f": opennrw rejects COLLECTION --delivery {report.delivery}" if report.delivery is not None else ""
+        out(f"  rejected: {more} more{how}")
 
 
 def _show_counts(collections: dict[str, dict[str, int]]) -> None:
