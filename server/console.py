@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 
@@ -174,3 +174,10 @@ def _show_counts(collections: dict[str, dict[str, int]]) -> None:
         return
     for name, counts in collections.items():
         out(f"  {name}: " + ", ".join(f"{count} {counts[count]}" for count in COUNTS))
+
+
+def show_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of text below each other in columns, for people and pipes; the first row holds the heads."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        out("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -5,9 +5,11 @@
     │   ├── InvalidParameter       400
     │   ├── UnknownParameter       400
     │   ├── InvalidHost            400
+    │   ├── Unauthorized           401 with WWW-Authenticate
     │   ├── NotFound               404
     │   ├── MethodNotAllowed       405
     │   ├── NotAcceptable          406
+    │   ├── Gone                   410
     │   └── UriTooLong             414
     ├── Unavailable                503 with Retry-After: pool exhausted, database away
     ├── QueryTooSlow               503: the statement timeout ended the query
@@ -66,6 +68,10 @@ class InvalidHost(ClientError):
     """A Host header that is no host name."""
 
 
+class Unauthorized(ClientError):
+    """The resource is for those who have the service's token."""
+
+
 class NotFound(ClientError):
     """The resource does not exist."""
 
@@ -76,6 +82,10 @@ class MethodNotAllowed(ClientError):
 
 class NotAcceptable(ClientError):
     """No representation fits the Accept header."""
+
+
+class Gone(ClientError):
+    """What the client refers to existed and is kept no more."""
 
 
 class UriTooLong(ClientError):
@@ -96,20 +106,23 @@ class ConfigurationError(ServiceError):
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and title of the problem document of an error class."""
+    """Status and title of the problem document of an error class; `challenge`: how to authenticate."""
 
     status: int
     title: str
     retry_after: int | None = None
+    challenge: str | None = None
 
 
 STATUS: dict[type[ServiceError], Answer] = {
     InvalidParameter: Answer(400, "Invalid parameter"),
     UnknownParameter: Answer(400, "Unknown parameter"),
     InvalidHost: Answer(400, "Invalid Host header"),
+    Unauthorized: Answer(401, "Unauthorized", challenge='Bearer realm="admin"'),
     NotFound: Answer(404, "Not found"),
     MethodNotAllowed: Answer(405, "Method not allowed"),
     NotAcceptable: Answer(406, "Not acceptable"),
+    Gone: Answer(410, "Gone"),
     UriTooLong: Answer(414, "URI too long"),
     Unavailable: Answer(503, "Service unavailable", retry_after=2),
     QueryTooSlow: Answer(503, "Query took too long", retry_after=30),

@@ -35,6 +35,8 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ClientError):
         log.warning("request failed", request_id=_request_id(request), error=error.detail, cause=repr(error.__cause__))
     headers = {"Retry-After": str(answer.retry_after)} if answer.retry_after else {}
+    if answer.challenge:
+        headers["WWW-Authenticate"] = answer.challenge
     return _respond(request, answer, problem, headers)
 
 

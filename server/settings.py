@@ -49,3 +49,28 @@ class Settings(BaseSettings):
     statement_timeout: int = Field(
         default=30, ge=1, validation_alias="OPENNRW_STATEMENT_TIMEOUT", description="seconds"
     )
+    admin_token: str | None = Field(
+        default=None,
+        min_length=16,
+        validation_alias="OPENNRW_ADMIN_TOKEN",
+        description="whoever sends it may read /admin/; without it nothing is there",
+    )
+    worker_concurrency: int = Field(default=2, ge=1, le=64, validation_alias="OPENNRW_WORKER_CONCURRENCY")
+    worker_grace: float = Field(
+        default=8.0,
+        ge=0,
+        validation_alias="OPENNRW_WORKER_GRACE",
+        description="seconds that a job may run on after SIGTERM; Docker kills after 10",
+    )
+    worker_heartbeat: float = Field(
+        default=10.0,
+        gt=0,
+        validation_alias="OPENNRW_WORKER_HEARTBEAT",
+        description="seconds; after three without one a worker is taken for dead; alike for all workers",
+    )
+    retry_wait: float = Field(
+        default=15.0,
+        gt=0,
+        validation_alias="OPENNRW_RETRY_WAIT",
+        description="seconds before the second attempt of a job; doubled for each further one",
+    )

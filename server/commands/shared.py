@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import psycopg
 import typer
 
 from loaders.report import Report
@@ -68,7 +69,9 @@ def migrate(database: Database, settings: Settings) -> list[str]:
     """Bring the schema up to date; returns the names of what was applied."""
     applied = migrations.migrate(database.owner_url, settings.config_dir)
     if applied:
-        say(f"Schema brought up to date: {', '.join(applied)}")
+        own = [name for name in applied if not name.startswith(f"{migrations.QUEUE}/")]
+        queue = [f"{len(applied) - len(own)} of the queue"] if len(own) < len(applied) else []
+        say(f"Schema brought up to date: {', '.join([*own, *queue])}")
     if database.reader_url:
         migrations.set_reader_password(database.owner_url, database.reader_url)
     return applied
@@ -78,6 +81,30 @@ def require_schema(database: Database, settings: Settings) -> None:
     """Raises MigrationError where the schema is not up to date: a server or worker never changes it."""
     if missing := migrations.pending(database.owner_url, settings.config_dir):
         raise MigrationError(f"The database lacks {', '.join(missing)}. Run: opennrw db migrate")
+
+
+class Queue(NamedTuple):
+    """An autocommit connection to the queue, and the settings that name its database."""
+
+    settings: Settings
+    connection: psycopg.Connection[Any]
+
+
+@contextmanager
+def open_queue() -> Iterator[Queue]:
+    """The queue of the database that the environment names, or of the private cluster's."""
+    from server.jobs.app import connect_queue  # noqa: PLC0415 - the library is for the commands that need it
+
+    settings = read_settings()
+    with open_database(settings) as opened:
+        if opened.private:
+            migrate(opened, settings)
+        else:
+            require_schema(opened, settings)
+        os.environ["DATABASE_URL"] = opened.owner_url
+        settings = read_settings()
+        with connect_queue(settings) as connection:
+            yield Queue(settings, connection)
 
 
 def load_delivery(database: Database, settings: Settings, dataset: str, **options: Any) -> Report:

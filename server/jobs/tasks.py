@@ -1,0 +1,104 @@
+"""What jobs do. Each function runs in a process of its own (see child.py) and is safe to be run again."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from loaders.report import Counts
+from loaders.retries import FetchPolicy
+from server.jobs.progress import JobProgress
+from server.settings import Settings
+
+INTERACTIVE, WATCHED, MAINTENANCE = 100, 50, 10  # a job with more comes first
+SHORT_PATIENCE = FetchPolicy(tries=3)  # the queue waits, not a process that takes up a place of the worker
+
+
+@dataclass(frozen=True)
+class Work:
+    """One attempt of a job."""
+
+    settings: Settings
+    job: int
+    arguments: dict[str, Any]
+    progress: JobProgress
+
+    @property
+    def database_url(self) -> str:
+        """The owner's."""
+        assert self.settings.database_url  # noqa: S101 - a worker does not start without it
+        return self.settings.database_url
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job has done, in a word and in a sentence; `report` is a load's."""
+
+    outcome: str
+    message: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def load(work: Work) -> Outcome:
+    """Load a delivery as `opennrw load` does. A refused one is an outcome, too: nobody needs to try it again."""
+    from loaders.errors import DeliveryRefused  # noqa: PLC0415 - the geometry libraries are for this process only
+    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
+
+    lists = {name: tuple(value) for name, value in work.arguments.items() if isinstance(value, list)}
+    given: dict[str, Any] = {**work.arguments, **lists}
+    dataset = given.pop("dataset")
+    options = LoadOptions(
+        work.database_url,
+        work.settings.home / "deliveries",
+        progress=work.progress,
+        policy=SHORT_PATIENCE,
+        yielding=True,
+        **given,
+    )
+    try:
+        report = load_dataset(dataset, options)
+    except DeliveryRefused as refused:
+        return Outcome("refused", str(refused), refused.report.to_dict())
+    message = "; ".join(f"{name}: {_summary(counts)}" for name, counts in report.collections.items())
+    return Outcome(report.status, message, report.to_dict())
+
+
+def _summary(counts: Counts) -> str:
+    return ", ".join(f"{value} {name}" for name, value in asdict(counts).items() if value and name != "read")
+
+
+def after_publication(work: Work) -> Outcome:
+    """What a collection needs once its publication is live."""
+    work.progress.step("vacuum", None)
+    table = sql.Identifier("geobasis", work.arguments["collection"])
+    with psycopg.connect(work.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("vacuum (analyze) {}").format(table))
+    return Outcome("maintained")
+
+
+def watch(work: Work) -> Outcome:
+    """Look whether a watched source has something new and enqueue its load."""
+    from server.jobs.watch import poll  # noqa: PLC0415
+
+    work.progress.step("list", None)
+    result = poll(work.settings, work.arguments["dataset"])
+    return Outcome(result.outcome, result.message)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of job: its queue, its usual priority, and what it does."""
+
+    queue: str
+    priority: int
+    run: Callable[[Work], Outcome]
+
+
+TASKS = {
+    "load": Task("load", INTERACTIVE, load),
+    "watch": Task("watch", WATCHED, watch),
+    "after_publication": Task("maintenance", MAINTENANCE, after_publication),
+}
+QUEUES = tuple(sorted({task.queue for task in TASKS.values()}))
