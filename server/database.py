@@ -127,7 +127,8 @@ class Database:
             max_size=size,
             timeout=timeout,
             open=False,
-            kwargs={"autocommit": True, "prepare_threshold": 2},
+            # psycopg drops every statement of a connection, also ours, where it kept one and rolls back
+            kwargs={"autocommit": True, "prepare_threshold": None},
             configure=_configure,
             reconnect_timeout=5,  # then the next request tries anew; its pauses double, so longer would wait longer
             max_lifetime=LIFETIME,
