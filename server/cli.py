@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
 from server import console, doctor
-from server.commands import database, deliveries
+from server.commands import database, deliveries, jobs, watch, worker
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -45,6 +45,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.commands, name="db")
+app.add_typer(jobs.commands, name="jobs")
+app.add_typer(watch.commands, name="watch")
+app.command("worker", epilog=EXIT_CODES)(worker.worker)
 app.add_typer(deliveries.commands)
 
 Host = Annotated[
@@ -92,7 +95,7 @@ def up(
     port: Port = None,
     example: Annotated[bool, typer.Option(help="Make and load an invented town's deliveries first, once.")] = False,
 ) -> None:
-    """Everything at once: start the database, bring its schema up to date, serve until Ctrl-C or SIGTERM.
+    """Everything at once: start the database, bring its schema up to date, serve and run jobs until Ctrl-C or SIGTERM.
 
     Only warnings are logged; for every request set OPENNRW_LOG_LEVEL=info.
     """
@@ -103,7 +106,7 @@ def up(
         migrate(opened, settings)
         if example:
             _load_example(opened, settings)
-        _serve(opened, settings)
+        _serve(opened, settings, with_worker=True)
 
 
 @app.command("serve", epilog=EXIT_CODES)
@@ -112,11 +115,11 @@ def serve_only(host: Host = None, port: Port = None) -> None:
     settings = read_settings(host, port)
     with open_database(settings) as opened:
         require_schema(opened, settings)
-        _serve(opened, settings)
+        _serve(opened, settings, with_worker=False)
 
 
 @app.command(epilog=EXIT_CODES)
-def load(
+def load(  # noqa: PLR0913, PLR0917 - a command's options
     dataset: Annotated[str, typer.Argument(help="dvg1, dvg2, gebref, hausumringe: a folder below loaders/.")],
     source: Annotated[
         str | None,
@@ -132,21 +135,27 @@ def load(
         bool,
         typer.Option("--accept-shrink", help="Publish also if a collection loses more than a tenth of its features."),
     ] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Enqueue it for a worker instead of loading here.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Load a delivery and publish it in one step; the same delivery again changes nothing.
 
     Without --from it is fetched from the publisher. A refused delivery leaves everything as it was.
     """
+    options = {"source": source, "only": tuple(only or ()), "dry_run": dry_run, "accept_shrink": accept_shrink}
+    if background:
+        jobs.enqueue(dataset, options, as_json)
+        return
     settings = read_settings()
     with open_database(settings) as opened:
         if opened.private:
             migrate(opened, settings)
         else:
             require_schema(opened, settings)
-        options = {"source": source, "only": tuple(only or ()), "dry_run": dry_run, "accept_shrink": accept_shrink}
         try:
-            report, refusal = load_delivery(opened, settings, dataset, **options), None
+            report, refusal = load_delivery(opened, settings, dataset, yielding=True, **options), None
         except DeliveryRefused as error:
             report, refusal = error.report, error
     if as_json:
@@ -196,14 +205,24 @@ def _load_example(opened: Database, settings: Settings) -> None:
         say(f"  {report.status}")
 
 
-def _serve(opened: Database, settings: Settings) -> None:
-    """Serves; ends the command with 130 after Ctrl-C, 0 after another signal, 1 if the workers failed."""
+def _serve(opened: Database, settings: Settings, *, with_worker: bool) -> None:
+    """Serves; ends the command with 130 after Ctrl-C, 0 after another signal, 1 if the workers failed.
+
+    A worker for jobs is begun when all else is ready.
+    """
     os.environ["DATABASE_URL"] = opened.owner_url
     if opened.reader_url:
         os.environ["READER_DATABASE_URL"] = opened.reader_url
     serving = read_settings()
     doctor.check_collections(serving)
-    ended_by = serve(serving, lambda: _say_ready(serving))
+    with worker.worker_beside() as wanted:
+
+        def ready() -> None:
+            _say_ready(serving)
+            if with_worker:
+                wanted.set()
+
+        ended_by = serve(serving, ready)
     if ended_by is None:
         raise ServingError("The server's worker processes ended; the log above says why.")
     if ended_by == signal.SIGINT:

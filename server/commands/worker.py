@@ -55,7 +55,7 @@ def run(settings: Settings, concurrency: int | None, grace: float | None, queues
 
 @contextmanager
 def worker_beside() -> Iterator[threading.Event]:
-    """A worker as a child process while the block lasts, from when the event is set; begun again if it dies.
+    """A worker as a child process, from when the event is set until the block ends; begun again if it dies.
 
     The environment tells it where the database is.
     """
