@@ -24,6 +24,7 @@ from server.database import Database, reader_conninfo
 from server.errors import ConfigurationError, ServiceError
 from server.exchange import Context
 from server.features import routes as features
+from server.jobs import routes as admin
 from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
 from server.observe import ROUTE, Observe, configure_logging, get_metrics, make_metrics
 from server.provenance import routes as provenance
@@ -71,6 +72,9 @@ ROUTES: dict[str, Endpoint] = {
     "/healthz": common.get_health,
     "/readyz": common.get_readiness,
     "/metrics": get_metrics,
+    "/admin/jobs": admin.get_jobs,
+    "/admin/jobs/{jobId}": admin.get_job,
+    "/admin/deliveries": admin.get_deliveries,
 }
 
 
