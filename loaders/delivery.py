@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from loaders.archive import unpack
+from loaders.archive import fold, unpack
 from loaders.errors import InvalidDelivery
 from loaders.manifest import Manifest
 from loaders.report import Check
@@ -40,6 +40,7 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
             _, left_alone = unpack(file.path, target, manifest.reads_file)
             unread += left_alone
         elif manifest.reads_file(file.path.name):
+            _refuse_taken(file.path.name, target)
             (target / file.path.name).symlink_to(file.path)
         else:
             unread.append(file.path.name)
@@ -51,3 +52,12 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
             f"only {', '.join(unread)}. Give the delivery of {manifest.dataset}.",
         )
     return Unpacked(files, unread)
+
+
+def _refuse_taken(name: str, target: Path) -> None:
+    """Names that some file system takes for one must not hide one another."""
+    if taken := [path.name for path in target.iterdir() if fold(path.name) == fold(name)]:
+        raise InvalidDelivery(
+            "files",
+            f"The delivery holds both {taken[0]} and {name}, so it is not clear which counts. Leave one of them.",
+        )

@@ -125,5 +125,5 @@ def test_cut_off(make: Make, target: Path) -> None:
 def test_name_that_another_archive_brought(make: Make, target: Path) -> None:
     path = make("a.txt")
     unpack(path, target, _is_text)
-    with pytest.raises(InvalidDelivery, match=r"holds 'a.txt', which another archive of the delivery holds too"):
+    with pytest.raises(InvalidDelivery, match=r"holds 'a.txt', which another file of the delivery holds too"):
         unpack(path, target, _is_text)
