@@ -103,9 +103,9 @@ class Downloader:
         return known.stored
 
     def _keep(self, file: ListedFile, part: Part) -> StoredFile:
-        part.complete()
+        path = part.hand_over(lambda arrived: keep(self.store, arrived, part.sha256, file.name))
         record = FileRecord(file.name, file.url, part.size, part.sha256, file.timestamp, datetime.now(UTC))
-        stored = StoredFile(record, keep(self.store, part.path, part.sha256, file.name))
+        stored = StoredFile(record, path)
         version = part.version
         remember(self.store, file, Known(stored, version and version.etag, version and version.modified))
         return stored
@@ -164,7 +164,7 @@ def _check_size(file: ListedFile, part: Part, size: int | None) -> None:
         raise SourceError(
             f"{file.url} has {size} bytes, its listing says {file.size}. "
             "The publisher may be replacing it: load again in some minutes."
-        )
+        ) from Again("the size differs from the listing")
 
 
 def _conditions(part: Part, known: Known | None) -> dict[str, str]:

@@ -70,6 +70,7 @@ class Part:
         self._advance = advance
         self._save_every = save_every
         self._saved = time.monotonic()
+        self._gone = False
 
     @property
     def sha256(self) -> str:
@@ -121,19 +122,24 @@ class Part:
             write_json(self._state, state)
         self._saved = time.monotonic()
 
-    def complete(self) -> None:
-        """The file is whole; see that it is on the disk."""
+    def hand_over(self, take: Callable[[Path], Path]) -> Path:
+        """The file is whole: put it on the disk and give it to who moves it away. Returns where it is now."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._state.unlink(missing_ok=True)
+        moved = take(self.path)
+        self._gone = True
+        return moved
 
     def leave(self) -> None:
         """Keep for the next process what it can go on with."""
+        if self._gone:
+            return
         if self.size and self.version and self.version.validator:
             self.save()
-        elif self.path.exists():
+        else:
             self._state.unlink(missing_ok=True)
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
 
     @property
     def _state(self) -> Path:

@@ -21,7 +21,7 @@ MAX_DEPTH = 8
 
 
 def is_url(source: str) -> bool:
-    return urlsplit(source).scheme in {"http", "https"}
+    return source.lower().startswith(("http://", "https://"))
 
 
 def allowed_hosts(source: str, manifest: Manifest) -> frozenset[str]:

@@ -115,12 +115,23 @@ def recall(store: Path, file: ListedFile) -> Known | None:
 
     Only the size is compared here: see `is_whole`.
     """
+    return _read_note(store, store / "fetched" / f"{key_of(file)}.json")
+
+
+def forget_missing(store: Path) -> None:
+    """Drop the notes on files that are not there any more."""
+    for note in (store / "fetched").glob("*"):
+        if _read_note(store, note) is None:
+            note.unlink()
+
+
+def _read_note(store: Path, note: Path) -> Known | None:
     try:
-        document = json.loads((store / "fetched" / f"{key_of(file)}.json").read_text("utf-8"))
+        document = json.loads(note.read_text("utf-8"))
         etag, modified = document.pop("etag"), document.pop("modified")
         record = FileRecord(**{**document, "fetched": datetime.fromisoformat(document["fetched"])})
         path = content_path(store, record.sha256, record.name)
-        there = path.stat().st_size == record.size and record.url == file.url
+        there = path.stat().st_size == record.size
     except (OSError, ValueError, KeyError, TypeError):  # not there, or cut off by a power failure
         return None
     return Known(StoredFile(record, path), etag, modified) if there else None

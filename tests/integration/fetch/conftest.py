@@ -40,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers like a static file server, with ranges and conditions, unless a fault is planned for the path."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "Publisher"  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the library's name
@@ -247,11 +248,12 @@ class Fetching:
     manifest: Manifest
     heard: Heard = field(default_factory=Heard)
 
-    def __call__(self, source: str = "lk/", **policy: Any) -> list[StoredFile]:
-        """From a path on the publisher's server or a whole URL."""
+    def __call__(self, source: str | Path = "lk/", **policy: Any) -> list[StoredFile]:
+        """From a URL, a path on the publisher's server, or a local one."""
         self.heard = Heard()
-        url = source if "://" in source else self.publisher.url + quote(source)
-        return fetch(url, self.manifest, self.store, self.heard, replace(POLICY, **policy))
+        remote = isinstance(source, str) and "://" not in source
+        given = self.publisher.url + quote(str(source)) if remote else str(source)
+        return fetch(given, self.manifest, self.store, self.heard, replace(POLICY, **policy))
 
     def kept(self) -> list[str]:
         """Names of the whole files in the store."""
