@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware, add_compress_type
 
 from server import problems
@@ -78,6 +79,10 @@ ROUTES: dict[str, Endpoint] = {
 }
 
 
+# What maps and paging clients ask for without end
+HOT = (f"{COLLECTION}/items", f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}")
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. Raises ConfigurationError where the configuration is wrong.
 
@@ -101,8 +106,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json"):
         add_compress_type(media_type)
     app.user_middleware = [
-        Middleware(Observe, metrics=metrics),
+        Middleware(Observe, metrics=metrics, logs=settings.log_level.lower() in {"debug", "info"}),
         Middleware(CompressMiddleware, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
+        Middleware(Shortcut, routes=[resource(path, ROUTES[path]) for path in HOT]),
     ]
     return app
 
@@ -119,6 +125,26 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
         repr((version("opennrw-geo"), service, collections, pages.version)).encode(), digest_size=12
     ).hexdigest()
     return Context(settings, service, Registry(collections), database, pages, fingerprint), collections
+
+
+class Shortcut:
+    """ASGI middleware: some routes are answered before the framework's own layers, which cost a tenth of a request."""
+
+    def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
+        self.app = app
+        self.routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            for route in self.routes:
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found)
+                    response = await route.endpoint(Request(scope, receive, send))
+                    await response(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
 
 
 def resource(path: str, endpoint: Endpoint) -> Route:

@@ -98,6 +98,10 @@ class Collection(Strict):
         """By id, so that SQL texts can be cached by collection."""
         return hash(self.id)
 
+    def __eq__(self, other: object) -> bool:
+        """A collection is read once; comparing all its members would cost more than a small page."""
+        return self is other
+
     @property
     def queryables(self) -> tuple[Property, ...]:
         """Properties that can be filtered by; each has an index."""

@@ -6,7 +6,7 @@ import re
 import secrets
 import sys
 import time
-from typing import Any
+from functools import lru_cache
 
 import orjson
 import structlog
@@ -37,6 +37,7 @@ SAFE_HEADERS = (
 EXPOSED = "Link, Content-Crs, ETag, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-ID"
 OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
 HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)
+CLIENT_LEFT = 499  # as other servers log a request whose client did not wait for the answer
 
 DATABASE_UP = b"""\
 # HELP opennrw_database_up Whether the database answers
@@ -86,6 +87,15 @@ class Metrics:
         )
         self.bytes = Counter("opennrw_response_bytes", "Bytes of answers sent", ("route",), registry=registry)
         self._registry = registry
+        self._count = lru_cache(maxsize=1024)(self.requests.labels)
+        self._sums = lru_cache(maxsize=256)(lambda route: (self.seconds.labels(route), self.bytes.labels(route)))
+
+    def record(self, route: str, method: str, status: int, seconds: float, size: int) -> None:
+        """Count an answer. Finding a counter by its labels costs more than counting, so the found are kept."""
+        self._count(route, method, status).inc()
+        timing, sizes = self._sums(route)
+        timing.observe(seconds)
+        sizes.inc(size)
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
@@ -115,9 +125,10 @@ async def _database_text(database: Database) -> bytes:
 class Observe:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, logs: bool) -> None:
         self.app = app
         self.metrics = metrics
+        self.logs = logs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, then count and log it."""
@@ -126,7 +137,7 @@ class Observe:
             return
         began = time.perf_counter()
         request_id = _request_id(scope)
-        seen: dict[str, Any] = {"status": 0, "bytes": 0}
+        seen = {"status": CLIENT_LEFT, "bytes": 0}
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -142,21 +153,19 @@ class Observe:
         finally:
             self._record(scope, request_id, seen, time.perf_counter() - began)
 
-    def _record(self, scope: Scope, request_id: str, seen: dict[str, Any], seconds: float) -> None:
-        route = scope.get(ROUTE, "none")
-        self.metrics.requests.labels(route, scope["method"], str(seen["status"])).inc()
-        self.metrics.seconds.labels(route).observe(seconds)
-        self.metrics.bytes.labels(route).inc(seen["bytes"])
-        log.info(
-            "request",
-            request_id=request_id,
-            method=scope["method"],
-            path=scope["path"][:500],
-            query=scope["query_string"][:2000].decode("latin-1"),
-            status=seen["status"],
-            bytes=seen["bytes"],
-            ms=round(seconds * 1000, 2),
-        )
+    def _record(self, scope: Scope, request_id: str, seen: dict[str, int], seconds: float) -> None:
+        self.metrics.record(scope.get(ROUTE, "none"), scope["method"], seen["status"], seconds, seen["bytes"])
+        if self.logs:
+            log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"][:500],
+                query=scope["query_string"][:2000].decode("latin-1"),
+                status=seen["status"],
+                bytes=seen["bytes"],
+                ms=round(seconds * 1000, 2),
+            )
 
 
 def _request_id(scope: Scope) -> str:

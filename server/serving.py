@@ -1,9 +1,8 @@
 """Runs the web server in the foreground: worker processes, signals, the line that says it is ready."""
 
 import errno
-import importlib
-import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -11,18 +10,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
-
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from server.settings import Settings
+from server.workers import Received, Workers
 
 READY_TIMEOUT = 60
-WORKER_STOP_TIMEOUT = 8  # Docker kills after 10 s
+METRICS = "opennrw-metrics-"
 
 
 class ServingError(Exception):
@@ -32,7 +28,7 @@ class ServingError(Exception):
 def check_port(host: str, port: int) -> None:
     """ServingError if the address is taken.
 
-    Granian's workers share their port (SO_REUSEPORT), so a second server would silently get half of the requests.
+    The workers share their port (SO_REUSEPORT), so a second server would silently get half of the requests.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -63,69 +59,52 @@ def public_url(settings: Settings) -> str:
 
 
 def serve(settings: Settings, ready: Callable[[], None]) -> int | None:
-    """Serves until a signal ends it; the signal's number, or None if the workers ended by themselves.
+    """Serves until a signal ends it; the signal's number, or None if the workers could not start.
 
     The workers read their settings from the environment. `ready` is called once, when /readyz answers.
     """
     check_port(settings.host, settings.port)
-    multiprocessing.set_start_method("spawn", force=True)  # a fork would copy our threads and locks
-    server: Any = Granian(
-        "server.app:create_app",
-        factory=True,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=settings.workers,
-        respawn_failed_workers=True,
-        workers_kill_timeout=WORKER_STOP_TIMEOUT,
-        log_level=LogLevels.warning,
-    )
-    received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        server.signal_handler_interrupt()
-
-    hangup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
-
-    def take_signals() -> None:
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if hangup_ignored else stop)
-
-    server.on_startup(take_signals)
     over = threading.Event()
     watcher = threading.Thread(target=_announce, args=(settings, ready, over), daemon=True)
     watcher.start()
     try:
-        with tempfile.TemporaryDirectory(prefix="opennrw-metrics-") as metrics:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # where the workers add up their counters
-            server.serve(target_loader=load_app)
-    except SystemExit as ended:
-        if not received:
-            if ended.code != 1:
-                raise  # a signal before the server took them
-            return None
+        with _shared_metrics(), _signals() as received:
+            return Workers(settings, received).run()
     finally:
         over.set()
         watcher.join()
-    return received[0] if received else None
 
 
-def load_app(target: str) -> Callable[..., Any]:
-    """In a worker process: the application, and an end with the parent, however that ends."""
-    os.setsid()  # Ctrl-C goes to the parent, which stops the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    module, factory = target.split(":")
-    return getattr(importlib.import_module(module), factory)()
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder where the workers add up their counters; what a killed server left behind is removed."""
+    _remove_stale_metrics(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{METRICS}{os.getpid()}-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+def _remove_stale_metrics(parent: Path) -> None:
+    for folder in parent.glob(f"{METRICS}*"):
+        process = folder.name.removeprefix(METRICS).partition("-")[0]
+        if folder.stat().st_uid == os.geteuid() and not Path("/proc", process).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _signals() -> Iterator[Received]:
+    """The signals that end the server, for as long as the block lasts; nohup's SIGHUP stays ignored."""
+    received = Received()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, received.take) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        received.close()
 
 
 def _announce(settings: Settings, ready: Callable[[], None], over: threading.Event) -> None:

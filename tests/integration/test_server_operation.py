@@ -164,16 +164,18 @@ def test_a_delivery_reaches_the_running_server(changing: Any, watched: httpx.Cli
     assert other.headers["Last-Modified"] == "Wed, 01 Jul 2026 12:00:00 GMT"
 
 
-def test_a_cursor_outlives_a_delivery(changing: Any, watched: httpx.Client) -> None:
-    """The feature that a page ended with may be gone: paging goes on behind its place."""
+def test_a_cursor_whose_state_is_not_kept_is_410(changing: Any, watched: httpx.Client) -> None:
+    """The probe keeps no history: going on could repeat or leave out features, so the client is told to begin anew."""
     total = item_count(watched)
     first = watched.get(ITEMS, params={"limit": 10}).json()
     following = next(link["href"] for link in first["links"] if link["rel"] == "next")
     publish(changing.database_url, first["features"][-1]["id"].replace("%", "%%"))
     wait_for(lambda: item_count(watched) == total - 1)
-    rest = watched.get(httpx.URL(following).copy_set_param("limit", "10000")).json()
-    assert not {f["id"] for f in first["features"]} & {f["id"] for f in rest["features"]}
-    assert len(rest["features"]) == total - 10
+    answer = watched.get(following)
+    assert answer.status_code == 410
+    assert "The data of 'messpunkt' were replaced since the page that this cursor comes from" in answer.json()["detail"]
+    assert answer.json()["remedy"] == "begin anew without cursor"
+    assert len(watched.get(ITEMS, params={"limit": 10_000}).json()["features"]) == total - 1
 
 
 def test_a_delivery_is_seen_though_the_listening_connection_was_lost(changing: Any, watched: httpx.Client) -> None:
@@ -239,6 +241,25 @@ def test_an_exhausted_pool_and_a_slow_statement_are_503_with_retry_after(
         assert "The query ran longer than this service allows" in slow[0].json()["detail"]
         lock.rollback()
         assert client.get(ITEMS).status_code == client.get("/readyz").status_code == 200
+
+
+def test_a_client_that_leaves_cancels_its_query(
+    serve_probe: Serve, probe_database_url: str, lock: psycopg.Connection[Any]
+) -> None:
+    def waiting() -> int:
+        with psycopg.connect(probe_database_url) as connection:
+            row = connection.execute(
+                "select count(*) from pg_stat_activity where datname = current_database() "
+                "and application_name = 'opennrw-server' and wait_event_type = 'Lock'"
+            ).fetchone()
+        return row[0] if row else -1
+
+    with serve_probe(probe_database_url, OPENNRW_POOL_SIZE="1", OPENNRW_STATEMENT_TIMEOUT="30") as served:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(served.url + ITEMS, timeout=0.5)
+        wait_for(lambda: waiting() == 0, 3)
+        answer = httpx.get(f"{served.url}/collections/flaeche/items", timeout=5)
+        assert answer.status_code == 200, "the only connection of the pool is free and usable again"
 
 
 def test_a_locked_table_is_waited_for_once(probe_database_url: str, lock: psycopg.Connection[Any]) -> None:
