@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from server.catalogue import STORAGE_SRID, Collection
+from server.catalogue import Collection
 from server.database import Database
 from server.errors import ConfigurationError
 
@@ -11,7 +11,12 @@ COLUMN_TYPES = {
     "integer": {"integer", "bigint", "smallint"},
     "number": {"double precision", "real", "numeric"},
     "date": {"date"},
+    "datetime": {"timestamp with time zone"},
     "boolean": {"boolean"},
+    "string[]": {"text[]"},
+    "integer[]": {"integer[]", "bigint[]"},
+    "number[]": {"double precision[]", "numeric[]"},
+    "date[]": {"date[]"},
 }
 OWN_COLUMNS = {"fid": "bigint", "id": "text", "delivery": "bigint", "digest": "bytea"}
 
@@ -26,6 +31,12 @@ from pg_index i join pg_class c on c.oid = i.indrelid
 join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
 where c.relnamespace = 'geobasis'::regnamespace and i.indisvalid and i.indpred is null"""
 
+FOLDED = b"""
+select c.relname::text::bytea, pg_get_indexdef(i.indexrelid, 1, false)::bytea
+from pg_index i join pg_class c on c.oid = i.indrelid join pg_collation l on l.oid = i.indcollation[0]
+where c.relnamespace = 'geobasis'::regnamespace and i.indisvalid and i.indpred is null and i.indkey[0] = 0
+  and l.collname = 'C'"""
+
 Tables = dict[str, dict[str, str]]
 Indexed = dict[str, set[str]]
 
@@ -36,22 +47,25 @@ async def check_schema(database: Database, collections: tuple[Collection, ...]) 
     for table, column, type_ in await database.fetch(COLUMNS):
         tables[table.decode()][column.decode()] = type_.decode()
     indexed: Indexed = defaultdict(set)
-    for table, column in await database.fetch(INDEXED):
-        indexed[table.decode()].add(column.decode())
+    for table, column in [*await database.fetch(INDEXED), *await database.fetch(FOLDED)]:
+        indexed[table.decode()].add(column.decode().replace('"', ""))
     found = [text for c in collections for text in differences(c, tables.get(c.id), indexed[c.id])]
     if found:
         raise ConfigurationError("The collections and the database do not fit together:\n" + "\n".join(found))
 
 
 def differences(collection: Collection, columns: dict[str, str] | None, indexed: set[str]) -> list[str]:
-    """What is wrong with one collection's table, a sentence each; `columns` maps names to types, None = no table."""
+    """What is wrong with one collection's table, a sentence each; `columns` maps names to types, None = no table.
+
+    indexed: what indexes begin with, columns and expressions.
+    """
     where = f"collections/{collection.id}.yaml"
     table = f"geobasis.{collection.id}"
     if columns is None:
         return [f"{where}: the table {table} does not exist. Run `opennrw db migrate`, or remove the file."]
     expected = {p.name: COLUMN_TYPES[p.type] for p in collection.properties}
     expected |= {name: {type_} for name, type_ in OWN_COLUMNS.items()}
-    expected["geom"] = {f"geometry({collection.geometry},{STORAGE_SRID})"}
+    expected["geom"] = {f"geometry({collection.geometry},{collection.srid})"}
     found = [
         f"{where}: '{name}' needs a column {table}.{name} of type {' or '.join(sorted(types))}, "
         f"found {columns.get(name, 'none')}."
@@ -69,4 +83,9 @@ def differences(collection: Collection, columns: dict[str, str] | None, indexed:
         f"create index on {table} ({name}, fid)."
         for name in sorted(searched - indexed)
     ]
-    return found
+    return found + [
+        f"{where}: '{name}' is caseless, so {table} needs an index for that: "
+        f'create index on {table} ((geobasis.caseless({name}) collate "C"), fid).'
+        for name in (p.name for p in collection.properties if p.caseless)
+        if f"geobasis.caseless({name})" not in indexed
+    ]
