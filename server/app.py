@@ -51,7 +51,8 @@ OPTIONS_HEADERS = {
 # Paths in the order in which they are tried: what is asked for most comes first
 ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/items": features.get_items,
-    f"{COLLECTION}/items/{{featureId}}": features.get_item,
+    f"{COLLECTION}/items/{{featureId:path}}/versions": features.get_versions,
+    f"{COLLECTION}/items/{{featureId:path}}": features.get_item,
     f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": tiles.get_tile,
     COLLECTION: common.get_collection,
     "/": common.get_landing_page,
@@ -60,6 +61,7 @@ ROUTES: dict[str, Endpoint] = {
     "/conformance": common.get_conformance,
     "/collections": common.get_collections,
     f"{COLLECTION}/queryables": common.get_queryables,
+    f"{COLLECTION}/sortables": common.get_sortables,
     f"{COLLECTION}/schema": common.get_schema,
     f"{COLLECTION}/provenance": provenance.get_provenance,
     f"{COLLECTION}/tiles": tiles.get_tilesets,
@@ -152,8 +154,10 @@ def resource(path: str, endpoint: Endpoint) -> Route:
     its template.
     """
 
+    template = path.replace(":path", "")
+
     async def answer(request: Request) -> Response:
-        request.scope[ROUTE] = path
+        request.scope[ROUTE] = template
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=OPTIONS_HEADERS)
         try:

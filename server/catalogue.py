@@ -14,14 +14,22 @@ from server.errors import ConfigurationError
 Language = Literal["de", "en"]
 LANGUAGES: tuple[Language, ...] = ("de", "en")
 GeometryType = Literal["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]
-PropertyType = Literal["string", "integer", "number", "date", "boolean"]
+PropertyType = Literal[
+    "string", "integer", "number", "date", "datetime", "boolean", "string[]", "integer[]", "number[]", "date[]"
+]
 
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
+PROPERTY_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,59}$"
 STORAGE_SRID = 25832
 
 # Names that mean something else in a query string or a feature and so cannot be a property's
 RESERVED = frozenset(
-    {"f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "fid", "id", "geom", "oid"}
+    {
+        *("f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "sortby", "resultType", "asOf"),
+        *("properties", "exclude-properties", "skipGeometry", "zoom-level", "q"),
+        *("filter", "filter-lang", "filter-crs"),
+        *("fid", "id", "geom", "oid", "delivery", "digest", "valid_from", "valid_to", "ended_by"),
+    }
 )
 
 
@@ -54,16 +62,28 @@ class Keywords(Strict):
 
 
 class Property(Strict):
-    """An attribute of a collection's features; `name` is the column and the JSON member."""
+    """An attribute of a collection's features; `name` is the column and the JSON member.
 
-    name: str = Field(pattern=IDENTIFIER)
+    queryable: an index begins with the column, so it can be filtered by; any other is refused. caseless: an index of
+    geobasis.caseless(column) serves casei(), accenti() and ILIKE; without it they look at each feature, and a filter
+    of nothing else may take no longer than `cql2.limits.SCAN_TIMEOUT`.
+    """
+
+    name: str = Field(pattern=PROPERTY_NAME)
     type: PropertyType
     title: Text
     description: Text | None = None
     example: str | int | float | None = None
     queryable: bool = False
+    caseless: bool = False
     unit: str | None = None
     codes: dict[str, Text] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _text_can_be_caseless(self) -> Self:
+        if self.caseless and not (self.queryable and self.type == "string"):
+            raise ValueError("caseless needs a queryable of type string")
+        return self
 
 
 class Tiles(Strict):
@@ -81,7 +101,9 @@ class Tiles(Strict):
 
 
 class Collection(Strict):
-    """A published collection: one table of schema geobasis, geometry in EPSG:25832."""
+    """A published collection: one table of schema geobasis; `srid` is the EPSG code of its geometries, which are in
+    x, y order.
+    """
 
     id: str = Field(pattern=IDENTIFIER)
     dataset: str = Field(pattern=IDENTIFIER)
@@ -89,6 +111,7 @@ class Collection(Strict):
     description: Text
     keywords: Keywords
     geometry: GeometryType
+    srid: int = STORAGE_SRID
     label: str | None = None
     datetime: str | None = None
     properties: tuple[Property, ...] = Field(strict=False)
@@ -106,6 +129,11 @@ class Collection(Strict):
     def queryables(self) -> tuple[Property, ...]:
         """Properties that can be filtered by; each has an index."""
         return tuple(p for p in self.properties if p.queryable)
+
+    @property
+    def sortables(self) -> tuple[str, ...]:
+        """Names that features can be sorted by: the id, and each property whose index begins with it."""
+        return ("id", *(p.name for p in self.queryables if not p.type.endswith("[]")))
 
     @model_validator(mode="before")
     @classmethod

@@ -58,6 +58,19 @@ def _parameters(lang: Language) -> dict[str, Any]:
             "`2026-07-01`, `2026-07-01T00:00:00Z`, `2026-01-01/..`, `../2026-12-31`",
             STRING,
         ),
+        "resultType": _query(
+            "`hits`: only the number of features, counted exactly",
+            {"type": "string", "enum": ["results", "hits"], "default": "results"},
+        ),
+        "asOf": _query(
+            "The data as they were at this instant (RFC 3339, with zone): `2026-07-01T00:00:00Z`",
+            {"type": "string", "format": "date-time"},
+        ),
+        "skipGeometry": _query("`true`: features without geometry", {"type": "boolean", "default": False}),
+        "zoom-level": _query(
+            "Geometries simplified for a map at this level of WebMercatorQuad, by half a pixel",
+            {"type": "number", "minimum": 0},
+        ),
         "cursor": _query("Place of a page, taken from the links `next` and `prev`", STRING),
         "featureId": _path("Id of the feature", STRING),
         "tileMatrix": _path("Zoom level", {"type": "integer", "minimum": 0, "maximum": 24}),
@@ -71,7 +84,7 @@ def _formats() -> dict[str, Any]:
     kinds = {
         "f": ["json", "html"],
         "jsonFormat": ["json"],
-        "schemaFormat": ["json", "html", "feature"],
+        "schemaFormat": ["json", "html", "feature", "geojson"],
         "tileFormat": ["mvt"],
     }
     text = "Format; wins over the Accept header"
@@ -84,6 +97,7 @@ def _headers() -> dict[str, Any]:
         "ETag": "Validator of this representation",
         "Last-Modified": "When the data last changed",
         "Link": "Links of the page, among them `next` and `prev`",
+        "Memento-Datetime": "Of a former state, since when it was live",
     }
     counts = {
         "OGC-NumberMatched": "Number of features that match, where it is exact",
@@ -98,6 +112,7 @@ def _responses() -> dict[str, Any]:
     texts = {
         "InvalidParameter": "A parameter is unknown or its value not valid",
         "NotFound": "There is no such resource",
+        "Gone": "The state of the data that a cursor belongs to is not kept: begin anew",
         "NotAcceptable": "No representation fits the Accept header",
         "Unavailable": "The database does not answer in time; see Retry-After",
     }
@@ -172,5 +187,29 @@ def _feature_schemas(links: dict[str, Any]) -> dict[str, Any]:
             properties={"type": "object", "nullable": True},
             links=links,
         ),
-        "geometryGeoJSON": _object(["type"], type=STRING, coordinates={"type": "array", "items": {}}),
+        "geometryGeoJSON": {
+            **_object(["type"], type=STRING, coordinates={"type": "array", "items": {}}),
+            "nullable": True,
+        },
+        "versions": _object(
+            ["type", "features"],
+            type={"type": "string", "enum": ["FeatureCollection"]},
+            features=_array(_schema("version")),
+            links=links,
+            numberMatched=NUMBER,
+            numberReturned=NUMBER,
+        ),
+        "version": {
+            "allOf": [
+                _schema("featureGeoJSON"),
+                _object(
+                    ["validFrom", "validTo", "delivery", "restoredBy", "endedBy"],
+                    validFrom={"type": "string", "format": "date-time"},
+                    validTo={"type": "string", "format": "date-time", "nullable": True},
+                    delivery={"type": "object"},
+                    restoredBy={"type": "object", "nullable": True},
+                    endedBy={"type": "object", "nullable": True},
+                ),
+            ]
+        },
     }

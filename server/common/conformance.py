@@ -7,10 +7,15 @@ CONFORMANCE: tuple[str, ...] = (
     *(f"{SPEC}/ogcapi-common-2/1.0/conf/{name}" for name in ("collections", "html", "json")),
     # The approved Part 3 of Common and Part 5 of Features are one text; clients look for either.
     *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
+    f"{SPEC}/ogcapi-common-3/1.0/conf/sortables",
     *(f"{SPEC}/ogcapi-features-1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson")),
     f"{SPEC}/ogcapi-features-2/1.0/conf/crs",
     *(f"{SPEC}/ogcapi-features-3/1.0/conf/{name}" for name in ("queryables", "queryables-query-parameters")),
     *(f"{SPEC}/ogcapi-features-5/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
+    # Drafts: Part 6 property selection, Part 7 geometry simplification, Part 8 sorting
+    *(f"{SPEC}/ogcapi-features-6/1.0/conf/{name}" for name in ("properties", "properties-features")),
+    *(f"{SPEC}/ogcapi-features-7/1.0/conf/{name}" for name in ("zoom-level", "zoom-level-features")),
+    *(f"{SPEC}/ogcapi-features-8/1.0/conf/{name}" for name in ("sortables", "sorting", "features-sorting")),
     *(
         f"{SPEC}/ogcapi-tiles-1/1.0/conf/{name}"
         for name in ("core", "tileset", "tilesets-list", "geodata-tilesets", "mvt", "oas30")

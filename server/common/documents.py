@@ -107,6 +107,7 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
         link("items", exchange.href(*at, "items"), GEOJSON, items),
         link("items", exchange.href(*at, "items", f="html"), HTML, items),
         link(f"{OGC_REL}queryables", exchange.href(*at, "queryables"), SCHEMA_JSON, "Queryables"),
+        link(f"{OGC_REL}sortables", exchange.href(*at, "sortables"), SCHEMA_JSON, "Sortables"),
         link(f"{OGC_REL}schema", exchange.href(*at, "schema"), SCHEMA_JSON, "Schema"),
         link("describedby", exchange.href(*at, "schema", f="feature"), SCHEMA_JSON, "GeoJSON-Schema"),
         link(

@@ -8,6 +8,7 @@ from server.exchange import Exchange
 from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
 
 VERSION = "1.0.0"
+SHARED = ("asOf", "skipGeometry", "zoom-level")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
     "data": {"de": "Daten", "en": "Data"},
@@ -91,7 +92,12 @@ def _service_paths() -> dict[str, Any]:
 
 def _data_paths(collection: Collection, lang: Language) -> dict[str, Any]:
     items = f"/collections/{collection.id}/items"
-    return {items: _items(collection, lang), f"{items}/{{featureId}}": _item(collection, lang)}
+    item = f"{items}/{{featureId}}"
+    return {
+        items: _items(collection, lang),
+        item: _item(collection, lang),
+        f"{item}/versions": _versions(collection, lang),
+    }
 
 
 def _collection_paths() -> dict[str, Any]:
@@ -101,6 +107,7 @@ def _collection_paths() -> dict[str, Any]:
     table: dict[str, tuple[str, str, str, dict[str, str]]] = {
         at: ("getCollection", "data", "Collection", {JSON: "collection", HTML: "html"}),
         f"{at}/queryables": ("getQueryables", "data", "Queryables", {SCHEMA_JSON: "object", HTML: "html"}),
+        f"{at}/sortables": ("getSortables", "data", "Sortables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/provenance": ("getProvenance", "provenance", "Provenance", {JSON: "object", HTML: "html"}),
         f"{at}/tiles": (
@@ -117,7 +124,8 @@ def _collection_paths() -> dict[str, Any]:
 
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:
-    shared = [ref("parameters", name) for name in ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor")]
+    names = ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "resultType", *SHARED)
+    shared = [*(ref("parameters", name) for name in names), *_selections(collection), _sortby(collection)]
     filters = [_filter(prop, lang) for prop in collection.queryables]
     found = operation(
         f"{collection.id}.getFeatures",
@@ -126,9 +134,8 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
         {GEOJSON: "featureCollectionGeoJSON", HTML: "html"},
         [*shared, *filters],
     )
-    names = ("Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned")
-    headers = found["get"]["responses"]["200"]["headers"]
-    headers.update({name: ref("headers", name) for name in names})
+    _add_headers(found, "Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned", "Memento-Datetime")
+    found["get"]["responses"]["410"] = ref("responses", "Gone")
     return found
 
 
@@ -138,10 +145,53 @@ def _item(collection: Collection, lang: Language) -> dict[str, Any]:
         "data",
         collection.title.in_(lang),
         {GEOJSON: "featureGeoJSON", HTML: "html"},
+        [*(ref("parameters", name) for name in ("featureId", "crs", *SHARED)), *_selections(collection)],
+    )
+    _add_headers(found, "Content-Crs", "Link", "Memento-Datetime")
+    return found
+
+
+def _versions(collection: Collection, lang: Language) -> dict[str, Any]:
+    found = operation(
+        f"{collection.id}.getVersions",
+        "provenance",
+        f"{collection.title.in_(lang)}: {'Fassungen' if lang == 'de' else 'versions'}",
+        {GEOJSON: "versions", HTML: "html"},
         [ref("parameters", "featureId"), ref("parameters", "crs")],
     )
-    found["get"]["responses"]["200"]["headers"]["Content-Crs"] = ref("headers", "Content-Crs")
+    _add_headers(found, "Content-Crs", "Link")
     return found
+
+
+def _add_headers(found: dict[str, Any], *names: str) -> None:
+    found["get"]["responses"]["200"]["headers"].update({name: ref("headers", name) for name in names})
+
+
+def _list(name: str, description: str, items: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": False,
+        "schema": {"type": "array", "minItems": 1, "items": {"type": "string", **items}},
+        "style": "form",
+        "explode": False,
+    }
+
+
+def _selections(collection: Collection) -> list[dict[str, Any]]:
+    """Features Part 6, /req/properties/parameter: the enum holds the returnables."""
+    names = {"enum": [*(p.name for p in collection.properties), "delivery", "geom"]}
+    return [
+        _list("properties", "Only these properties; the geometry stays, see skipGeometry", names),
+        _list("exclude-properties", "All properties but these; not together with properties", names),
+    ]
+
+
+def _sortby(collection: Collection) -> dict[str, Any]:
+    """Features Part 8, /req/sorting/sortby-definition."""
+    text = "Properties to sort by, descending with - before it; see sortables. A null is greater than any value."
+    return _list("sortby", text, {"pattern": f"^[+-]?({'|'.join(collection.sortables)})$"})
 
 
 def _tile() -> dict[str, Any]:

@@ -6,9 +6,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.catalogue import Collection
 from server.common.documents import collection_document, collections_document, conformance_document, landing_page
+from server.common.examples import read_examples
 from server.common.openapi import api_definition
-from server.common.schemas import collection_schema, feature_schema, queryables_schema
+from server.common.schemas import collection_schema, feature_schema, queryables_schema, sortables_schema, strict_schema
 from server.exchange import Exchange, open_exchange, respond_document, to_page_state, validators
 from server.negotiation import HTML, OPENAPI, SCHEMA_JSON
 
@@ -57,6 +59,7 @@ async def get_collection(request: Request) -> Response:
         marks=validators(exchange, exchange.context.registry.version, state.published),
         collection=collection,
         state=to_page_state(state),
+        examples=await _examples(exchange, collection),
     )
 
 
@@ -66,17 +69,35 @@ async def get_queryables(request: Request) -> Response:
     collection = exchange.collection()
     uri = _schema_uri(exchange, "queryables")
     return respond_document(
-        exchange, lambda: queryables_schema(collection, exchange.lang, uri), "queryables.html", collection=collection
+        exchange,
+        lambda: queryables_schema(collection, exchange.lang, uri),
+        "queryables.html",
+        collection=collection,
+        examples=await _examples(exchange, collection),
+    )
+
+
+async def _examples(exchange: Exchange, collection: Collection) -> dict[str, Any] | None:
+    return await read_examples(exchange, collection) if exchange.format == "html" else None
+
+
+async def get_sortables(request: Request) -> Response:
+    """/collections/{collectionId}/sortables"""
+    exchange = open_exchange(request, SCHEMA_FORMATS)
+    collection = exchange.collection()
+    uri = _schema_uri(exchange, "sortables")
+    return respond_document(
+        exchange, lambda: sortables_schema(collection, exchange.lang, uri), "queryables.html", collection=collection
     )
 
 
 async def get_schema(request: Request) -> Response:
-    """/collections/{collectionId}/schema; f=feature is the schema of a GeoJSON feature, which GDAL reads."""
-    exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON})
+    """/collections/{collectionId}/schema; of GeoJSON f=feature is the one that GDAL reads, f=geojson the exact one."""
+    exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON, "geojson": SCHEMA_JSON})
     collection = exchange.collection()
-    of_feature = exchange.format == "feature"
-    build = feature_schema if of_feature else collection_schema
-    uri = _schema_uri(exchange, "schema?f=feature" if of_feature else "schema")
+    build = {"feature": feature_schema, "geojson": strict_schema}.get(exchange.format)
+    uri = _schema_uri(exchange, f"schema?f={exchange.format}" if build else "schema")
+    build = build or collection_schema
     return respond_document(
         exchange, lambda: build(collection, exchange.lang, uri), "queryables.html", collection=collection
     )

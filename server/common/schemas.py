@@ -31,9 +31,16 @@ def queryables_schema(collection: Collection, lang: Language, uri: str) -> dict[
     return _object(collection, lang, uri, {**members, "geom": geometry})
 
 
+def sortables_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
+    """/collections/{collectionId}/sortables (Features Part 8, /req/sortables/get-sortables-success)."""
+    by_name = {p.name: property_schema(p, lang) for p in collection.properties}
+    members = {name: by_name.get(name) or {"type": "string", "title": "Id"} for name in collection.sortables}
+    return _object(collection, lang, uri, members)
+
+
 def feature_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
-    """The schema of the collection's GeoJSON features. A null says that there is no value; types are those of values,
-    because GDAL does not read a list of types.
+    """The schema of the collection's GeoJSON features for GDAL and its like. A null says that there is no value; types
+    are those of values, because GDAL and QGIS take a property with a list of types for text.
     """
     members = {prop.name: property_schema(prop, lang) for prop in collection.properties}
     members["delivery"] = delivery_schema(lang)
@@ -45,6 +52,20 @@ def feature_schema(collection: Collection, lang: Language, uri: str) -> dict[str
     }
     # a feature on its own has links, too
     return {**_object(collection, lang, uri, feature), "additionalProperties": True}
+
+
+def strict_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
+    """The same, exactly as the features are written: every property is there, and may be null."""
+    schema = feature_schema(collection, lang, uri)
+    members = schema["properties"]["properties"]["properties"]
+    nullable = {name: _nullable(member) for name, member in members.items() if name != "delivery"}
+    schema["properties"]["properties"] |= {"properties": members | nullable, "required": list(members)}
+    return {**schema, "required": ["type", "id", "geometry", "properties"]}
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    codes = {"oneOf": [*schema["oneOf"], {"const": None}]} if "oneOf" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **codes}
 
 
 def property_schema(prop: Property, lang: Language) -> dict[str, Any]:

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from server.catalogue import Collection, Property
+from server.cql2.filter import PARAMETERS as FILTER_PARAMETERS
+from server.cql2.filter import Condition, parse_filter
 from server.crs import Box, Crs, parse_crs
 from server.errors import InvalidParameter
 from server.features.cursor import Cursor, parse_cursor
+from server.features.history import parse_as_of
+from server.features.selection import EVERYTHING, PARAMETERS, Selection, parse_selection
+from server.features.sorting import SortKey, parse_sortby
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 
-OWN_PARAMETERS = ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor")
+OWN_PARAMETERS = (
+    *("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "sortby", "resultType", "asOf"),
+    *PARAMETERS,
+    *FILTER_PARAMETERS,
+)
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
@@ -28,7 +37,8 @@ class ItemsQuery:
     """What a request for items asks for.
 
     boxes: in x, y order of bbox_crs; two where the box crosses the antimeridian; none = no spatial restriction.
-    since, until: dates, both included; None = open.
+    since, until: dates, both included; None = open. as_of: the data as they were then; None = as they are.
+    hits: only the number of features is wanted.
     """
 
     collection: Collection
@@ -40,16 +50,23 @@ class ItemsQuery:
     until: date | None = None
     filters: tuple[tuple[str, Value], ...] = ()
     cursor: Cursor | None = None
+    sort: tuple[SortKey, ...] = ()
+    selection: Selection = EVERYTHING
+    as_of: datetime | None = None
+    hits: bool = False
+    condition: Condition | None = None
 
     @property
     def identity(self) -> str:
         """What a cursor is bound to: all that decides which features match and in which order."""
-        return repr((self.collection.id, self.bbox_crs.srid, self.boxes, self.since, self.until, self.filters))
+        where = (self.collection.id, self.bbox_crs.srid, self.boxes, self.since, self.until, self.filters)
+        further = (self.sort, self.as_of, self.condition and self.condition.identity)
+        return repr((*where, *further) if any(further) else where)
 
     @property
     def unfiltered(self) -> bool:
         """Whether every feature of the collection matches."""
-        return not (self.boxes or self.since or self.until or self.filters)
+        return not (self.boxes or self.since or self.until or self.filters or self.condition)
 
 
 def allowed_parameters(collection: Collection) -> tuple[str, ...]:
@@ -73,6 +90,11 @@ def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> 
         filters=tuple(
             (p.name, parse_value(p, parameters[p.name])) for p in collection.queryables if p.name in parameters
         ),
+        sort=parse_sortby(collection, parameters.get("sortby")),
+        selection=parse_selection(collection, parameters),
+        as_of=parse_as_of(parameters.get("asOf")),
+        hits=parse_result_type(parameters.get("resultType")),
+        condition=parse_filter(collection, parameters),
     )
     if "cursor" not in parameters:
         return query
@@ -86,6 +108,13 @@ def parse_limit(text: str | None) -> int:
     if not re.fullmatch(r"\d{1,30}", text, re.ASCII) or int(text) < 1:
         raise InvalidParameter("limit", text, "it is no whole number from 1 on", f"Use 1 to {MAX_LIMIT}")
     return min(int(text), MAX_LIMIT)
+
+
+def parse_result_type(text: str | None) -> bool:
+    """Whether only the number of features is wanted."""
+    if text not in {None, "results", "hits"}:
+        raise InvalidParameter("resultType", str(text), "it is neither results nor hits", "Use results or hits")
+    return text == "hits"
 
 
 def parse_bbox(text: str | None, crs: Crs) -> tuple[Box, ...]:

@@ -3,6 +3,9 @@
 A page is read in the order of `fid`, the spatial key, and stops when it is full. A box is searched in one of two
 ways: along the ranges of the key that cover it, or by the spatial index where features are as large as boxes.
 Either way the features are then tested exactly, in the CRS of the box, as the client sees them.
+
+A sorted page is read along the index of its first key; what follows a cursor is a few ranges of it, one after the
+other. An edition of the past is read the same way, from all versions instead of the live features.
 """
 
 from dataclasses import dataclass
@@ -12,35 +15,29 @@ from typing import Any, Literal
 from psycopg import sql
 
 from server.catalogue import STORAGE_SRID, Collection
-from server.crs import Box, Crs, around, to_frame
+from server.cql2.limits import SCAN_TIMEOUT
+from server.crs import Crs
 from server.ewkb import to_ewkb
+from server.features.areas import Area, key_ranges, prefers_keys, search_areas, widened
 from server.features.cursor import Cursor
+from server.features.expressions import feature_expression
+from server.features.history import Edition, columns_of, past_conditions, past_table
 from server.features.params import ItemsQuery
-from server.spatial_key import covering
+from server.features.selection import Selection
+from server.features.sorting import SortKey, continuations, order_by
 from server.state import State
 
 Search = Literal["everything", "keys", "index"]
 
 START = Cursor(0)
-NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
-
-# Metres by which a searched area must be larger: pyproj is up to 2 m off in DHDN (`crs.transformer`), and the index
-# holds boxes as floats, which are rounded to 0.5 m at 5,800 km.
-SLACK = 3.0
-
-
-@dataclass(frozen=True)
-class Area:
-    """A box, ready for the search: `outer` and `inner` in EPSG:25832, `exact` in its own CRS."""
-
-    exact: Box
-    outer: Box
-    inner: Box
 
 
 @dataclass(frozen=True)
 class Shape:
-    """All of a query that decides its SQL text, so that texts are made once and plans are kept."""
+    """All of a query that decides its SQL text, so that texts are made once and plans are kept.
+
+    nulls: which of the cursor's sort values are null; None where a sorted page has no cursor. past: an edition is read.
+    """
 
     collection: Collection
     crs: Crs
@@ -51,31 +48,40 @@ class Shape:
     since: bool
     until: bool
     backward: bool
+    selection: Selection
+    sort: tuple[SortKey, ...]
+    nulls: tuple[bool, ...] | None
+    past: bool
+    condition: bytes | None
 
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL text with its bound parameters. `plan_by_values`: see `Database.fetch`."""
+    """SQL text with its bound parameters. `plan_by_values`, `seconds`: see `Database.fetch`."""
 
     text: bytes
     parameters: dict[str, Any]
     plan_by_values: bool = False
+    seconds: int | None = None
 
 
-def items_query(query: ItemsQuery, state: State) -> Statement | None:
-    """The statement of a page; None where no feature can match.
+def items_query(query: ItemsQuery, state: State, past: Edition | None = None) -> Statement | None:
+    """The statement of a page, live or of an edition of the past; None where no feature can match.
 
     Its one row: version and number of features of the collection, features as JSON text joined by commas in the
-    order of fid, lowest and highest fid, number of rows. There is one row more than the limit where another page
-    follows; `page.to_page` takes it off.
+    order of the page, key of the first and of the last row read, number of rows. There is one row more than the limit
+    where another page follows; `page.to_page` takes it off. The keys are fids or, of a sorted page, JSON arrays of
+    the sort values as text and the fid: of the first row, and of the one more than the limit. Of `hits` the row is
+    version, number of features, number of matches.
     """
     cursor = query.cursor or START
-    areas = search_areas(query, state)
+    areas = search_areas(query, widened(state) if past else state)
     if query.boxes and not areas:
         return None
     search: Search = "everything"
     if areas:
-        search = "keys" if prefers_keys(areas, state, query.limit) else "index"
+        keys = not (query.sort or past or query.hits) and prefers_keys(areas, state, query.limit)
+        search = "keys" if keys else "index"
     parameters = {
         "name": query.collection.id,
         "rows": query.limit + 1,
@@ -88,6 +94,8 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
     if search == "keys":
         ranges = key_ranges(areas, state, cursor)
         parameters |= {"low": _to_array([r[0] for r in ranges]), "high": _to_array([r[1] for r in ranges])}
+    if query.sort or past or query.selection.tolerance is not None or query.condition:
+        parameters |= _further_parameters(query, past)
     shape = Shape(
         collection=query.collection,
         crs=query.crs,
@@ -98,9 +106,27 @@ def items_query(query: ItemsQuery, state: State) -> Statement | None:
         since=query.since is not None,
         until=query.until is not None,
         backward=cursor.backward,
+        selection=query.selection.form,
+        sort=query.sort,
+        nulls=tuple(value is None for value in cursor.values) if query.sort and query.cursor else None,
+        past=past is not None,
+        condition=query.condition and query.condition.sql.as_bytes(),
     )
-    # A span of dates may select all rows or none; each of them has another best plan
-    return Statement(page_text(shape), parameters, plan_by_values=shape.since or shape.until)
+    text = (hits_text if query.hits else page_text)(shape)
+    # A span of dates may select all rows or none; each of them has another best plan, and so on
+    by_values = shape.since or shape.until or bool(shape.sort) or shape.past or query.hits or bool(query.condition)
+    scans = query.condition and not query.condition.indexed
+    return Statement(text, parameters, plan_by_values=by_values, seconds=SCAN_TIMEOUT if scans else None)
+
+
+def _further_parameters(query: ItemsQuery, past: Edition | None) -> dict[str, Any]:
+    values = query.cursor.values if query.cursor else ()
+    found: dict[str, Any] = {f"s_{number}": value for number, value in enumerate(values) if value is not None}
+    if past:
+        found |= {"edition": past.delivery, "moment": past.published}
+    if query.selection.tolerance is not None:
+        found["tolerance"] = query.selection.tolerance
+    return found | (query.condition.parameters if query.condition else {})
 
 
 def _area_parameters(areas: tuple[Area, ...], srid: int) -> dict[str, str]:
@@ -117,67 +143,12 @@ def _to_array(numbers: list[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
-    """The boxes that touch the collection's extent, each cut to it so that it can be transformed."""
-    if state.bbox is None:
-        return ()
-    srid = query.bbox_crs.srid
-    extent = around(state.bbox.grown(SLACK, SLACK), STORAGE_SRID, srid)
-    return tuple(to_area(box, cut, srid) for box in query.boxes if (cut := box.common(extent)))
-
-
-@lru_cache(maxsize=1024)
-def to_area(box: Box, cut: Box, srid: int) -> Area:
-    """A box whose part `cut` is searched.
-
-    The margin makes up for the sagitta between two points of the outline, too.
-    """
-    frame = to_frame(cut, srid, STORAGE_SRID)
-    margin = SLACK + 1e-4 * max(frame.outer.xmax - frame.outer.xmin, frame.outer.ymax - frame.outer.ymin)
-    inner = frame.inner.grown(-margin, -margin) if frame.inner else NOWHERE
-    usable = inner.xmin < inner.xmax and inner.ymin < inner.ymax
-    return Area(box, frame.outer.grown(margin, margin), inner if usable else NOWHERE)
-
-
-def prefers_keys(areas: tuple[Area, ...], state: State, limit: int) -> bool:
-    """Whether the key's ranges read fewer rows than the spatial index, by the collection's mean density.
-
-    The ranges cover the box enlarged by the largest feature but stop when the page is full; the index reads and
-    sorts all that match.
-    """
-    if state.bbox is None:
-        return False
-    density = state.features / max(_square(state.bbox), 1.0)
-    by_keys = by_index = 0.0
-    for area in areas:
-        matching = density * _square(area.outer)
-        enlarged = density * _square(area.outer.grown(state.half_width, state.half_height))
-        by_keys += min(enlarged, limit * enlarged / max(matching, 1e-9))
-        by_index += 2 * matching
-    return by_keys <= 2 * by_index + 500
-
-
-def _square(box: Box) -> float:
-    return (box.xmax - box.xmin) * (box.ymax - box.ymin)
-
-
-def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor) -> list[tuple[int, int]]:
-    """Ranges of fid that hold the areas' features, from the cursor on, in reading order, without overlaps."""
-    ranges: list[tuple[int, int]] = []
-    grown = [area.outer.grown(state.half_width + 1, state.half_height + 1) for area in areas]
-    for low, high in sorted(found for box in grown for found in covering(box)):
-        if ranges and low <= ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
-        else:
-            ranges.append((low, high))
-    if cursor.backward:
-        return [(low, min(high, cursor.fid)) for low, high in reversed(ranges) if low <= cursor.fid]
-    return [(max(low, cursor.fid), high) for low, high in ranges if high >= cursor.fid]
-
-
 @lru_cache(maxsize=2048)
 def page_text(shape: Shape) -> bytes:
     """SQL text of a page: one aggregate, because each further step over the rows costs a fifth of the answer."""
+    feature = feature_expression(shape.collection, shape.crs, shape.selection)
+    if shape.sort:
+        return _sorted_text(shape, feature)
     return (
         sql.SQL(
             """
@@ -190,43 +161,104 @@ left join provenance.collection c on c.collection = %(name)s"""
         )
         .format(
             rows=_rows(shape),
-            feature=feature_expression(shape.collection, shape.crs),
+            feature=feature,
             order=sql.SQL("order by fid" if shape.backward else ""),
         )
         .as_bytes()
     )
 
 
+def _sorted_text(shape: Shape, feature: sql.Composable) -> bytes:
+    keys = [sql.SQL("t.{}::text").format(sql.Identifier(key.name)) for key in shape.sort]
+    return (
+        sql.SQL(
+            """
+select c.version, c.features, f.features, f.near, f.far, f.found
+from (
+  select string_agg({feature}, ',' {order}) as features, count(*) as found,
+    min({key}) filter (where t.place = 1) as near, min({key}) filter (where t.place = %(rows)s) as far
+  from (select rows.*, row_number() over () as place from ({rows}) rows) t
+) f
+left join provenance.collection c on c.collection = %(name)s"""
+        )
+        .format(
+            rows=_sorted_rows(shape),
+            feature=feature,
+            order=sql.SQL("order by t.place desc" if shape.backward else ""),
+            key=sql.SQL("json_build_array({}, t.fid)::text").format(sql.SQL(", ").join(keys)),
+        )
+        .as_bytes()
+    )
+
+
+@lru_cache(maxsize=512)
+def hits_text(shape: Shape) -> bytes:
+    """SQL text of an exact count."""
+    conditions = _conditions(shape) or [sql.SQL("true")]
+    return (
+        sql.SQL(
+            """
+select c.version, c.features, f.found from (select count(*) as found from {table} where {conditions}) f
+left join provenance.collection c on c.collection = %(name)s"""
+        )
+        .format(table=_table(shape), conditions=sql.SQL(" and ").join(conditions))
+        .as_bytes()
+    )
+
+
 def _rows(shape: Shape) -> sql.Composable:
     """The rows of a page, in reading order: at most one more than the limit."""
-    wanted = _columns(shape.collection)
-    table = sql.Identifier("geobasis", shape.collection.id)
-    order = sql.SQL("desc" if shape.backward else "asc")
-    conditions = [*_attribute_conditions(shape)]
+    order = sql.SQL("fid desc" if shape.backward else "fid asc")
     if shape.search == "keys":
         conditions = [
             sql.SQL("fid between r.low and r.high"),
-            *conditions,
+            *_attribute_conditions(shape),
             sql.SQL("({}) is true").format(_spatial(shape)),
         ]
         return sql.SQL(
             """
   select s.* from unnest(%(low)s::bigint[], %(high)s::bigint[]) r (low, high)
   cross join lateral (
-    select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s
+    {scan}
   ) s limit %(rows)s"""
-        ).format(wanted=wanted, table=table, conditions=sql.SQL(" and ").join(conditions), order=order)
-    conditions.append(sql.SQL("fid <= %(at)s" if shape.backward else "fid >= %(at)s"))
-    if shape.search == "index":
-        conditions.append(_spatial(shape))
-    return sql.SQL("select {wanted} from {table} where {conditions} order by fid {order} limit %(rows)s").format(
-        wanted=wanted, table=table, conditions=sql.SQL(" and ").join(conditions), order=order
+        ).format(scan=_scan(shape, conditions, order))
+    place = sql.SQL("fid <= %(at)s" if shape.backward else "fid >= %(at)s")
+    return _scan(shape, [*_conditions(shape, place)], order)
+
+
+def _sorted_rows(shape: Shape) -> sql.Composable:
+    """The same for a sorted page: the parts are read one after the other, until the page is full."""
+    order = order_by(shape.sort, shape.backward)
+    if shape.nulls is None:
+        return _scan(shape, _conditions(shape) or [sql.SQL("true")], order)
+    parts = [
+        sql.SQL("({})").format(_scan(shape, _conditions(shape, part), order))
+        for part in continuations(shape.sort, shape.nulls, shape.backward)
+    ]
+    return sql.SQL("select parts.* from ({}) parts limit %(rows)s").format(sql.SQL("\n  union all ").join(parts))
+
+
+def _scan(shape: Shape, conditions: list[sql.Composable], order: sql.Composable) -> sql.Composable:
+    return sql.SQL("select {wanted} from {table} where {conditions} order by {order} limit %(rows)s").format(
+        wanted=sql.SQL(", ").join(map(sql.Identifier, columns_of(shape.collection))),
+        table=_table(shape),
+        conditions=sql.SQL(" and ").join(conditions),
+        order=order,
     )
 
 
-def _columns(collection: Collection) -> sql.Composable:
-    names = ("fid", "id", *(p.name for p in collection.properties), "delivery", "geom")
-    return sql.SQL(", ").join(map(sql.Identifier, names))
+def _table(shape: Shape) -> sql.Composable:
+    return past_table(shape.collection) if shape.past else sql.Identifier("geobasis", shape.collection.id)
+
+
+def _conditions(shape: Shape, place: sql.Composable | None = None) -> list[sql.Composable]:
+    """What a row must meet; `place`: where in the order it stands."""
+    return [
+        *_attribute_conditions(shape),
+        *([place] if place else []),
+        *(past_conditions() if shape.past else []),
+        *([_spatial(shape)] if shape.search == "index" else []),
+    ]
 
 
 def _attribute_conditions(shape: Shape) -> list[sql.Composable]:
@@ -240,14 +272,24 @@ def _attribute_conditions(shape: Shape) -> list[sql.Composable]:
             conditions.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(column))
         if shape.until:
             conditions.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(column))
+    if shape.condition:
+        conditions.append(Rendered(shape.condition))
     return conditions
+
+
+class Rendered(sql.Composable):
+    """SQL that was composed before."""
+
+    def as_bytes(self, context: Any = None) -> bytes:
+        """Itself."""
+        return self._obj
 
 
 def _spatial(shape: Shape) -> sql.Composable:
     """The exact test: what lies well within is taken by its envelope, the rest in the CRS of the box."""
     geometry = (
         sql.SQL("geom")
-        if shape.bbox_srid == STORAGE_SRID
+        if shape.bbox_srid == shape.collection.srid
         else sql.SQL("ST_Transform(geom, {})").format(sql.Literal(shape.bbox_srid))
     )
     tests = [
@@ -262,46 +304,3 @@ def _spatial(shape: Shape) -> sql.Composable:
         for number in range(shape.boxes)
     ]
     return sql.SQL("({})").format(sql.SQL(" or ").join(tests))
-
-
-def feature_expression(collection: Collection, crs: Crs) -> sql.Composable:
-    """SQL for a GeoJSON feature of table alias t, as text."""
-    geometry: sql.Composable = sql.SQL("t.geom")
-    if crs.srid != STORAGE_SRID:
-        geometry = sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(crs.srid))
-    if crs.northing_first:
-        geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
-    names = (*(p.name for p in collection.properties), "delivery")
-    columns = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
-    return sql.SQL(
-        """concat('{{"type":"Feature","id":', to_json(t.id), ',"geometry":', ST_AsGeoJSON({geometry}, {decimals}, 0),"""
-        """ ',"properties":', (select row_to_json(p) from (select {columns}) p), '}}')"""
-    ).format(geometry=geometry, decimals=sql.Literal(crs.decimals), columns=columns)
-
-
-@lru_cache(maxsize=512)
-def item_text(collection: Collection, crs: Crs) -> bytes:
-    """SQL text for one feature by its id: version and features of the collection, JSON text."""
-    return (
-        sql.SQL(
-            """
-select c.version, {feature} from {table} t
-left join provenance.collection c on c.collection = %(name)s where t.id = %(id)s"""
-        )
-        .format(feature=feature_expression(collection, crs), table=sql.Identifier("geobasis", collection.id))
-        .as_bytes()
-    )
-
-
-@lru_cache(maxsize=512)
-def place_text(collection: Collection) -> bytes:
-    """SQL text for where a feature is: x and y of a point on it, its envelope; metres in EPSG:25832."""
-    return (
-        sql.SQL(
-            """
-select ST_X(p), ST_Y(p), array[ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom)]
-from (select geom, ST_PointOnSurface(geom) p from {} where id = %(id)s) t"""
-        )
-        .format(sql.Identifier("geobasis", collection.id))
-        .as_bytes()
-    )

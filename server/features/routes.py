@@ -1,18 +1,17 @@
-"""items and item."""
+"""items, item, and an item's versions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import orjson
-from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import Collection
 from server.crs import CRS84, parse_crs
-from server.database import Reader
-from server.errors import InvalidParameter, NotFound, shorten
+from server.errors import NotFound, shorten
 from server.exchange import (
     Exchange,
     Validators,
@@ -22,16 +21,20 @@ from server.exchange import (
     respond_unchanged,
     validators,
 )
-from server.features.cursor import REMEDY, to_token
-from server.features.formats.geojson import to_feature, to_feature_collection
-from server.features.page import Page, to_page
+from server.features.cursor import to_token
+from server.features.formats.geojson import to_feature, to_feature_collection, to_version
+from server.features.history import Edition, parse_as_of
+from server.features.item import place_text
+from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
-from server.features.query import item_text, items_query, place_text
+from server.features.reading import ItemQuery, read_item, read_page, read_versions
+from server.features.selection import EVERYTHING, PARAMETERS, parse_selection
 from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
 from server.state import State
 
+ITEM_PARAMETERS = ("crs", "asOf", *PARAMETERS)
 FORMATS = {"json": GEOJSON, "html": HTML}
 
 
@@ -42,35 +45,17 @@ async def get_items(request: Request) -> Response:
     if exchange.format == "html" and "" in exchange.parameters.values():
         return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
-    if exchange.format == "html":
-        query = replace(query, limit=min(query.limit, MAX_LIMIT_HTML), crs=CRS84)  # its map is in degrees
     marks = _marks(exchange, exchange.state(collection))
     if marks.unchanged(request):
         return respond_unchanged(marks)
-    state, page = await _read_page(exchange, query)
+    if exchange.format == "html":
+        return await _items_page(exchange, query)
+    state, page = await read_page(exchange, query)
     return _answer_items(exchange, query, page, _marks(exchange, state))
 
 
 def _marks(exchange: Exchange, state: State) -> Validators:
     return validators(exchange, state.mark, state.published)
-
-
-async def _read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]:
-    """A page and the state that it belongs to: the search goes by its extent and its largest feature."""
-
-    async def ask(state: State, reader: Reader) -> TupleRow | None:
-        statement = items_query(query, state)
-        if statement is None:
-            return None
-        return await reader.fetch_one(statement.text, statement.parameters, plan_by_values=statement.plan_by_values)
-
-    context = exchange.context
-    least = query.cursor.version if query.cursor else 0
-    state, row = await context.registry.read(context.database, query.collection.id, ask, least)
-    if state.version < least:
-        rule = "the data were put back to an earlier state since"
-        raise InvalidParameter("cursor", exchange.parameters["cursor"], rule, REMEDY)
-    return state, to_page(query, row)
 
 
 def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Response:
@@ -82,35 +67,49 @@ def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Resp
 
 def _answer_items(exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators) -> Response:
     links = _links_items(exchange, query, page)
-    head: dict[str, Any] = {"timeStamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"}
-    if page.matched is not None:
-        head["numberMatched"] = page.matched
-    head |= {"numberReturned": page.returned, "links": links}
     headers = {
         "Content-Crs": f"<{query.crs.uri}>",
         "Link": to_link_header(links),
         "OGC-NumberReturned": str(page.returned),
         **({} if page.matched is None else {"OGC-NumberMatched": str(page.matched)}),
+        **_memento(page.past),
     }
-    content = to_feature_collection(head, page.features)
-    if exchange.format == "html":
-        content = _items_page(exchange, query, content)
-        return respond(exchange, content, HTML, marks, headers)
-    return respond(exchange, content, GEOJSON, marks, headers)
+    return respond(exchange, _to_document(page, links), GEOJSON, marks, headers)
 
 
-def _items_page(exchange: Exchange, query: ItemsQuery, content: bytes) -> bytes:
+def _to_document(page: Page, links: list[Link]) -> bytes:
+    head: dict[str, Any] = {"timeStamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"}
+    if page.matched is not None:
+        head["numberMatched"] = page.matched
+    head |= {"numberReturned": page.returned, "links": links}
+    return to_feature_collection(head, page.features)
+
+
+def _memento(past: Edition | None) -> dict[str, str]:
+    """Of a former state, since when it was live (RFC 7089)."""
+    return {"Memento-Datetime": format_datetime(past.published, usegmt=True)} if past else {}
+
+
+async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
+    """The page for people: its map is in degrees and needs the geometries, its table the names of the features."""
+    limit = min(query.limit, MAX_LIMIT_HTML)
+    shown = replace(query, limit=limit, crs=CRS84, selection=EVERYTHING, hits=False)
+    state, page = await read_page(exchange, shown)
     given = exchange.parameters
-    return render(
+    content = render(
         exchange,
         "items.html",
-        document=orjson.loads(content),
+        document=orjson.loads(_to_document(page, _links_items(exchange, shown, page))),
         collection=query.collection,
         filters={name: given[name] for name, _ in query.filters},
-        limit=query.limit,
+        limit=limit,
         bbox=given.get("bbox"),
         datetime=given.get("datetime"),
+        sort=query.sort,
+        selected=query.selection.properties,
+        as_of=query.as_of,
     )
+    return respond(exchange, content, HTML, _marks(exchange, state), _memento(page.past))
 
 
 def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link]:
@@ -128,39 +127,91 @@ def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link
 
 async def get_item(request: Request) -> Response:
     """/collections/{collectionId}/items/{featureId}"""
-    exchange = open_exchange(request, FORMATS, ("crs",))
-    collection = exchange.collection()
-    asked = parse_crs("crs", exchange.parameters.get("crs"))
-    crs = CRS84 if exchange.format == "html" else asked
-    feature_id = request.path_params["featureId"]
-    parameters = {"id": feature_id, "name": collection.id}
-    database = exchange.context.database
-
-    async def ask(_: State, reader: Reader) -> TupleRow | None:
-        return await reader.fetch_one(item_text(collection, crs), parameters) if "\0" not in feature_id else None
-
-    state, row = await exchange.context.registry.read(database, collection.id, ask)
+    exchange = open_exchange(request, FORMATS, ITEM_PARAMETERS)
+    query = _parse_item_query(exchange)
+    state, row, past = await read_item(exchange, query)
     if row is None:
-        raise NotFound(
-            f"The collection '{collection.id}' has no feature '{shorten(feature_id)}'. "
-            f"Take an id from {exchange.href('collections', collection.id, 'items')}.",
-        )
+        raise _no_feature(exchange, query)
     marks = _marks(exchange, state)
-    headers = {"Content-Crs": f"<{crs.uri}>"}
+    headers = {"Content-Crs": f"<{query.crs.uri}>", **_memento(past)}
     if marks.unchanged(request):
         return respond_unchanged(marks, headers)
-    title = collection.title.in_(exchange.lang)
-    provenance = exchange.href("collections", collection.id, "provenance")
     links = [
         *exchange.links_self(),
-        link("collection", exchange.href("collections", collection.id), JSON, title),
-        link("provenance", provenance, JSON),
+        *_links_item(exchange, query.collection),
+        link("version-history", _href_item(exchange, query, "versions"), GEOJSON),
+        *([link("latest-version", _href_item(exchange, query), GEOJSON)] if past else []),
     ]
     content = to_feature(row[1], links)
     if exchange.format == "html":
-        place = await database.fetch_one(place_text(collection), parameters)
-        utm = {"x": place[0], "y": place[1], "bbox": place[2]} if place else None
-        feature = orjson.loads(content)
-        content = render(exchange, "item.html", collection=collection, feature=feature, document=feature, utm=utm)
-        return respond(exchange, content, HTML, marks, headers)
+        return respond(exchange, await _item_page(exchange, query, content, past), HTML, marks, headers)
+    return respond(exchange, content, GEOJSON, marks, {**headers, "Link": to_link_header(links)})
+
+
+def _parse_item_query(exchange: Exchange) -> ItemQuery:
+    given, collection = exchange.parameters, exchange.collection()
+    crs, selection = parse_crs("crs", given.get("crs")), parse_selection(collection, given)
+    if exchange.format == "html":  # its map is in degrees and needs the geometry
+        crs, selection = CRS84, EVERYTHING
+    feature_id = exchange.request.path_params["featureId"]
+    return ItemQuery(collection, feature_id, crs, selection, parse_as_of(given.get("asOf")))
+
+
+def _no_feature(exchange: Exchange, query: ItemQuery) -> NotFound:
+    moment = f" at {query.as_of.isoformat()}" if query.as_of else ""
+    return NotFound(
+        f"The collection '{query.collection.id}' has no feature '{shorten(query.feature_id)}'{moment}. "
+        f"Take an id from {exchange.href('collections', query.collection.id, 'items')}, "
+        f"or look for former versions at {shorten(_href_item(exchange, query, 'versions'))}.",
+    )
+
+
+def _href_item(exchange: Exchange, query: ItemQuery, *below: str) -> str:
+    return exchange.href("collections", query.collection.id, "items", query.feature_id, *below)
+
+
+def _links_item(exchange: Exchange, collection: Collection) -> list[Link]:
+    at = ("collections", collection.id)
+    return [
+        link("collection", exchange.href(*at), JSON, collection.title.in_(exchange.lang)),
+        link("provenance", exchange.href(*at, "provenance"), JSON),
+    ]
+
+
+async def _item_page(exchange: Exchange, query: ItemQuery, content: bytes, past: Edition | None) -> bytes:
+    parameters = {"id": query.feature_id}
+    place = None if past else await exchange.context.database.fetch_one(place_text(query.collection), parameters)
+    feature = orjson.loads(content)
+    return render(
+        exchange,
+        "item.html",
+        collection=query.collection,
+        feature=feature,
+        document=feature,
+        utm={"x": place[0], "y": place[1], "bbox": place[2]} if place else None,
+        as_of=query.as_of,
+    )
+
+
+async def get_versions(request: Request) -> Response:
+    """/collections/{collectionId}/items/{featureId}/versions: what a feature was, and by which deliveries."""
+    exchange = open_exchange(request, FORMATS, ("crs",))
+    query = _parse_item_query(exchange)
+    state, rows = await read_versions(exchange, query)
+    if not rows:
+        raise NotFound(
+            f"The collection '{query.collection.id}' has and had no feature '{shorten(query.feature_id)}'. "
+            f"Take an id from {exchange.href('collections', query.collection.id, 'items')}.",
+        )
+    marks = _marks(exchange, state)
+    headers = {"Content-Crs": f"<{query.crs.uri}>"}
+    links = [*exchange.links_self(), *_links_item(exchange, query.collection)]
+    head = {"numberMatched": len(rows), "numberReturned": len(rows), "links": links}
+    content = to_feature_collection(head, b",".join(to_version(row) for row in rows))
+    if exchange.format == "html":
+        document = orjson.loads(content)
+        page = render(
+            exchange, "versions.html", collection=query.collection, document=document, feature_id=query.feature_id
+        )
+        return respond(exchange, page, HTML, marks, headers)
     return respond(exchange, content, GEOJSON, marks, {**headers, "Link": to_link_header(links)})

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from server.catalogue import LANGUAGES, Collection, Service
+from server.catalogue import LANGUAGES, Collection, Property, Service
 from server.ui import apidoc, describe, formatting, maps
 from server.ui.texts import read_texts
 
@@ -51,6 +51,10 @@ class Pages:
             "query": {},
             "datetime": None,
             "bbox": None,
+            "sort": (),
+            "selected": None,
+            "as_of": None,
+            "examples": None,
             **context,
             "lang": lang,
             "service": self.service,
@@ -84,6 +88,7 @@ class Pages:
             "grouped_operations": apidoc.grouped_operations,
             "map_config": map_config,
             "example_filter": example_filter,
+            "example_value": example_value,
         }
         return environment
 
@@ -120,12 +125,22 @@ class Links:
         return parts.path + (f"?{query}" if query else "")
 
 
-def example_filter(collection: Collection) -> tuple[str, str] | None:
-    """A queryable with an example value for the snippets; None where no property has one."""
-    for prop in collection.queryables:
-        if prop.example is not None and prop.name == collection.label:
-            return prop.name, str(prop.example)
-    return next(((p.name, str(p.example)) for p in collection.queryables if p.example is not None), None)
+def example_filter(collection: Collection, examples: Mapping[str, Any] | None = None) -> tuple[str, str] | None:
+    """A queryable with an example value for the snippets, the label first; None where no property has one."""
+    found = {p.name: value for p in collection.queryables if (value := example_value(p, examples)) is not None}
+    name = collection.label if collection.label in found else next(iter(found), None)
+    return (name, found[name]) if name else None
+
+
+def example_value(prop: Property, examples: Mapping[str, Any] | None) -> str | None:
+    """A value to try: of a live feature, so that it finds something; where none is given, the one of the YAML."""
+    if examples is None:
+        value = prop.example if prop.example is not None else next(iter(prop.codes), None)
+    else:
+        value = examples.get(prop.name)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
 
 
 @pass_context

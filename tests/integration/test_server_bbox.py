@@ -17,8 +17,8 @@ import shapely
 
 from server.catalogue import read_collections
 from server.crs import CRS84, OFFERED, Box, Crs
+from server.features.areas import prefers_keys, search_areas
 from server.features.params import ItemsQuery
-from server.features.query import prefers_keys, search_areas
 from server.limits import MAX_LIMIT
 from server.spatial_key import covering
 from server.state import State

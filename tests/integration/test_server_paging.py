@@ -126,9 +126,11 @@ def test_a_cursor_belongs_to_its_query(client: httpx.Client) -> None:
             {"cursor": cursor, "bbox": "6,50,8,52", "aktiv": "true"},
             {"cursor": altered, "bbox": "6,50,8,52"},
             {"cursor": last, "bbox": "6,50,8,52"},
+            {"cursor": cursor + "AAAA", "bbox": "6,50,8,52"},
+            {"cursor": cursor, "bbox": "6,50,8,52", "sortby": "name"},
         ],
         "it is no cursor of this service": [
-            {"cursor": text} for text in ("", "0", "ä", "<script>", cursor[:-3], cursor + "AAAA", "A" * 5000, "a b")
+            {"cursor": text} for text in ("", "0", "ä", "<script>", cursor[:-3], "a b")
         ],
     }
     for rule, requests in wrong.items():

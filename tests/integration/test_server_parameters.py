@@ -165,7 +165,7 @@ def test_query_param_unknown(client: httpx.Client, name: str) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["title"]) == (400, "Unknown parameter")
     assert problem["parameter"] == name
-    assert problem["remedy"].endswith("cursor, datetime, datum, f, lang, limit, name, nummer, wert")
+    assert problem["remedy"].startswith("use one of: aktiv, asOf, bbox, bbox-crs, crs, cursor, datetime, datum, ")
 
 
 def test_unknown_parameters_are_refused_everywhere(client: httpx.Client) -> None:
@@ -178,7 +178,7 @@ def test_unknown_parameters_are_refused_everywhere(client: httpx.Client) -> None
         assert (path, answer.status_code) == (path, 400)
         detail = answer.json()["detail"]
         assert detail.startswith("The parameter 'foo' is not known here. Known parameters: ")
-        assert detail.endswith("f, lang.")
+        assert "f, lang" in detail
 
 
 def test_a_parameter_is_given_once(client: httpx.Client) -> None:
@@ -222,7 +222,8 @@ def test_f_success_attributes_come_as_they_are(client: httpx.Client, truth: Fetc
         assert features[id_]["properties"] == stored
         assert list(features[id_]) == ["type", "id", "geometry", "properties"]
     one = client.get("/collections/flaeche/items/f00300").json()
-    assert {"self", "alternate", "collection", "provenance"} == {link["rel"] for link in one["links"]}
+    rels = {"self", "alternate", "collection", "provenance", "version-history"}
+    assert rels == {link["rel"] for link in one["links"]}
 
 
 @pytest.mark.parametrize("id_", ["Ä ö ß", "50%", "a+b", "a&b=c", "q?x#y", '"zitat"', "<b>", "a;b", "ключ"])

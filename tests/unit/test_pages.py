@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from server.catalogue import LANGUAGES, Collection, Service
+from server.features.sorting import SortKey
 from server.ui.pages import Pages
 from server.ui.texts import read_texts
 
@@ -109,6 +110,16 @@ DELIVERY = {
     ),
     "checks": [{"rule": "min", "passed": False, "detail": "3 < 396"}, {"rule": "key", "passed": True, "detail": ""}],
 }
+PUBLICATION = {"id": 7, "dataset": "dvg1", "published": "2026-07-02T12:00:05+00:00", "source": "x", "digest": "0"}
+LATER = {"validFrom": "2026-07-02T12:00:05+00:00", "validTo": None, "delivery": PUBLICATION, "endedBy": None}
+FORMER = {"validFrom": "2026-01-02T12:00:05+00:00", "validTo": "2026-07-02T12:00:05+00:00", "delivery": PUBLICATION}
+VERSIONS = {
+    "features": [
+        {**AREA, **LATER, "restoredBy": PUBLICATION},
+        {**AREA, **FORMER, "properties": {"gn": "<b>"}, "geometry": None, "endedBy": PUBLICATION, "restoredBy": None},
+    ],
+    "numberMatched": 2,
+}
 OPENAPI = {
     "openapi": "3.0.3",
     "tags": [{"name": "Data", "description": "Access"}],
@@ -180,6 +191,9 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "items.html", f"{at}/items", items(GEMEINDE, [])
     uncounted = {"features": [AREA], "numberReturned": 1, "links": []}
     yield "items.html", f"{at}/items", {**items(GEMEINDE, []), "document": uncounted, "lang_given": True}
+    key = SortKey("gn", descending=True)
+    moment = {"sort": (key,), "selected": ("gn", "art"), "as_of": "2026-07-01T00:00:00Z", "query": {"sortby": "-gn"}}
+    yield "items.html", f"{at}/items", items(GEMEINDE, [AREA], **moment)
     utm = {"x": 345678.123, "y": 5678901.234, "bbox": [1.0, 2.0, 3.0, 4.0]}
     yield (
         "item.html",
@@ -190,6 +204,10 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "item.html", "/collections/adresse/items/x", {"collection": ADRESSE, "feature": POINT, "utm": None}
     yield "queryables.html", f"{at}/queryables", {"collection": GEMEINDE, "document": SCHEMA}
     yield "queryables.html", f"{at}/schema", {"collection": GEMEINDE, "document": SCHEMA}
+    live = {"examples": {"gn": "Essen", "stand": None}}
+    yield "queryables.html", f"{at}/queryables", {"collection": GEMEINDE, "document": SCHEMA, **live}
+    yield "queryables.html", f"{at}/sortables", {"collection": GEMEINDE, "document": SCHEMA}
+    yield "versions.html", f"{at}/items/x/versions", {"collection": GEMEINDE, "document": VERSIONS, "feature_id": "x"}
     document = {"version": 3, "features": 12345, "deliveries": [DELIVERY]}
     yield "provenance.html", f"{at}/provenance", {"collection": GEMEINDE, "document": document}
     nothing = {"version": 0, "features": 0, "deliveries": []}
@@ -355,7 +373,7 @@ def used_keys() -> tuple[set[str], set[str]]:
         for quoted in re.findall(r"""['"]([a-z]+\.[\w.]*)['"]""", source.read_text()):
             (prefixes if quoted.endswith(".") else keys).add(quoted)
         for pattern in re.findall(r"t\(kind ~ '(\.\w+)'", source.read_text()):
-            keys |= {f"{kind}{pattern}" for kind in ("queryables", "schema")}
+            keys |= {f"{kind}{pattern}" for kind in ("queryables", "sortables", "schema")}
     for script in SCRIPTS:
         body = script.read_text()
         keys |= {f"js.{key}" for key in re.findall(r"""(?:text|note)\(\s*"(\w+)\"""", body)}

@@ -9,10 +9,11 @@ from server.catalogue import Collection, read_collections
 from server.crs import CRS84, OFFERED, Box, Crs, around, to_frame, transformer
 from server.errors import InvalidParameter, UnknownParameter, UriTooLong
 from server.ewkb import to_box2d, to_ewkb
+from server.features.areas import key_ranges, search_areas
 from server.features.cursor import Cursor, parse_cursor, to_token
-from server.features.page import to_page
+from server.features.page import Reading, to_page
 from server.features.params import ItemsQuery, parse_bbox, parse_datetime, parse_items_query, parse_limit
-from server.features.query import items_query, key_ranges, search_areas
+from server.features.query import items_query
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.parameters import MAX_PARAMETERS, parse_query
 from server.spatial_key import covering
@@ -120,7 +121,7 @@ def test_key_ranges_go_on_from_the_cursor(gemeinde: Collection) -> None:
 def test_a_box_beside_the_state_asks_nothing(gemeinde: Collection) -> None:
     assert items_query(parse(gemeinde, bbox="0,0,1,1"), STATE) is None
     assert items_query(parse(gemeinde, bbox="6,51,7,52"), State()) is None
-    page = to_page(parse(gemeinde, bbox="0,0,1,1"), None)
+    page = to_page(parse(gemeinde, bbox="0,0,1,1"), None, Reading(1))
     assert (page.returned, page.matched, page.next, page.previous) == (0, 0, None, None)
 
 
