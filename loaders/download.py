@@ -27,7 +27,7 @@ def require_space(store: Path, needed: int) -> None:
     free = shutil.disk_usage(store).free
     if needed > free:
         raise SourceError(
-            f"{store} has {megabytes(free)} free, the files to fetch need {megabytes(needed)}. Nothing was fetched. "
+            f"{store} has {megabytes(free)} free, what is to be fetched needs {megabytes(needed)}. "
             "Free space there (`opennrw store prune` removes what former deliveries left), or set OPENNRW_HOME to a "
             "folder on a larger disk."
         )
@@ -152,9 +152,10 @@ class Downloader:
                 part.clear()
                 raise SourceError(f"{file.url} does not end: {megabytes(limit)} came. Check the address in a browser.")
             pace.count(len(chunk))
-        expected = total or file.size or part.size
-        if part.size < expected and "Transfer-Encoding" not in response.headers:
-            raise Again(f"the connection ended after {part.size} of {expected} bytes")
+        if total is None and "Transfer-Encoding" not in response.headers:
+            total = file.size  # an answer that just ends may have been cut off
+        if total is not None and part.size < total:
+            raise Again(f"the connection ended after {part.size} of {total} bytes")
         _check_size(file, part, part.size)
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,7 @@ from loaders.progress import BYTES, Progress
 from loaders.report import FileRecord
 from loaders.retries import DEFAULT_POLICY, FetchPolicy, Retries, Stop
 from loaders.sources import Site, allowed_hosts, find_local, is_url
-from loaders.store import CHUNK, StoredFile, content_path, digest_of, incoming, keep, recall
+from loaders.store import CHUNK, Known, StoredFile, digest_of, incoming, is_whole, keep, recall, remember
 from loaders.web import Web
 
 
@@ -54,12 +54,12 @@ def _copy_all(files: list[ListedFile], store: Path, progress: Progress) -> list[
 
 def _copy(file: ListedFile, store: Path, progress: Progress) -> StoredFile:
     """A local file's content in the store, copied only if it is not there."""
-    source, now = Path(file.url), datetime.now(UTC)
-    digest = digest_of(source)
-    path = content_path(store, digest, file.name)
-    if path.is_file() and digest_of(path) == digest:
-        progress.advance(file.size or 0)
-        return StoredFile(FileRecord(file.name, file.url, path.stat().st_size, digest, None, now), path)
+    source = Path(file.url)
+    noted = replace(file, timestamp=str(source.stat().st_mtime_ns))
+    known = recall(store, noted)
+    if known and is_whole(known.stored) and digest_of(source) == known.stored.record.sha256:
+        progress.advance(known.stored.record.size)
+        return known.stored
     require_space(store, file.size or 0)
     draft = incoming(store) / f"{uuid.uuid4().hex}.copy"
     try:
@@ -71,7 +71,9 @@ def _copy(file: ListedFile, store: Path, progress: Progress) -> StoredFile:
         path = keep(store, draft, digest, file.name)
     finally:
         draft.unlink(missing_ok=True)
-    return StoredFile(FileRecord(file.name, file.url, size, digest, None, now), path)
+    stored = StoredFile(FileRecord(file.name, file.url, size, digest, None, datetime.now(UTC)), path)
+    remember(store, noted, Known(stored))
+    return stored
 
 
 def _write(source: Path, target: Path, advance: Callable[[int], None]) -> tuple[int, str]:

@@ -47,7 +47,8 @@ class Version:
 
 def version_of(headers: Headers) -> Version:
     """The version that a full answer (200) is of."""
-    length, modified = headers.get("Content-Length"), headers.get("Last-Modified")
+    length = None if "Transfer-Encoding" in headers else headers.get("Content-Length")
+    modified = headers.get("Last-Modified")
     return Version(headers.get("ETag"), modified, int(length) if length else None, _settled(modified, headers))
 
 
@@ -87,7 +88,7 @@ class Part:
         while self.size < size and (chunk := self._file.read(min(CHUNK, size - self.size))):
             self._digest.update(chunk)
             self.size += len(chunk)
-        self._advance(self.size)
+            self._advance(len(chunk))
         if version.validator is None or (self.size, self.sha256) != (size, sha256):
             return self.clear()
         self._file.truncate(size)

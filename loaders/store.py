@@ -37,8 +37,8 @@ class Known:
     """A file that was fetched before, and how its server named that version."""
 
     stored: StoredFile
-    etag: str | None
-    modified: str | None
+    etag: str | None = None
+    modified: str | None = None
 
 
 def key_of(file: ListedFile) -> str:

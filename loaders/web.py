@@ -24,6 +24,7 @@ def host_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as error:
         raise SourceError(f"{url} is not a valid address: {error}. Correct it.") from error
     if parts.scheme not in DEFAULT_PORTS or not host:
@@ -38,7 +39,10 @@ def host_of(url: str) -> str:
 
 def check_redirect(url: str, target: str, hosts: frozenset[str]) -> str:
     """The absolute target of a redirect. Raises SourceError for another host than `hosts`, and from https to http."""
-    absolute = urljoin(url, target)
+    try:
+        absolute = urljoin(url, target)
+    except ValueError as error:
+        raise SourceError(f"{url} redirects to {target}, which is not a valid address: {error}.") from error
     host = host_of(absolute)
     if urlsplit(url).scheme == "https" and urlsplit(absolute).scheme != "https":
         raise SourceError(

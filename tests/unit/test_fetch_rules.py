@@ -56,6 +56,7 @@ def test_redirects_that_are_followed(target: str, absolute: str) -> None:
         ("//169.254.169.254/latest/", "a host that is not allowed"),
         ("file:///etc/passwd", r"file:///etc/passwd is not a valid address: it must begin with https://"),
         ("ftp://example.org/b", "is not a valid address"),
+        ("https://[::1/b", r"redirects to https://\[::1/b, which is not a valid address"),
     ],
 )
 def test_redirects_that_are_not_followed(target: str, text: str) -> None:

@@ -239,6 +239,16 @@ def test_an_answer_without_length_that_ends_early(fetching: Fetching, publisher:
     assert "the connection ended after 1000 of 300000 bytes" in fetching.heard.notes[0]
 
 
+def test_a_last_part_that_ends_early(fetching: Fetching, publisher: Publisher, faults: Faults) -> None:
+    """In pieces that are properly ended, of a file whose size no listing tells."""
+    path = publisher.put(CONTENT, name="x.zip")
+    piece = b"3e8\r\n" + CONTENT[100_000:101_000] + b"\r\n0\r\n\r\n"
+    headers = {"Content_Range": "bytes 100000-299999/300000", "Transfer_Encoding": "chunked", "Content_Length": ""}
+    publisher.fail(path, faults.truncate(100_000), faults.answer(206, piece, ETag='"1"', **headers))
+    assert content(fetching("lk/x.zip")) == CONTENT
+    assert "the connection ended after 101000 of 300000 bytes" in fetching.heard.notes[1]
+
+
 def test_a_trickle_ends(fetching: Fetching, publisher: Publisher, faults: Faults) -> None:
     path = publisher.put(CONTENT[:100_000])
     publisher.fail(path, *[faults.trickle(0.05)] * 3)
@@ -304,7 +314,7 @@ def test_redirects_without_end(fetching: Fetching, publisher: Publisher, faults:
 
 def test_more_than_fits_on_the_disk(fetching: Fetching, publisher: Publisher) -> None:
     path = publisher.put(CONTENT, size=str(1 << 60))
-    with pytest.raises(SourceError, match=r"MB free, the files to fetch need 1,152,921,504,606.\d MB\. Nothing was"):
+    with pytest.raises(SourceError, match=r"MB free, what is to be fetched needs 1,152,921,504,606.\d MB\. Free space"):
         fetching()
     assert publisher.requests(path) == []
 

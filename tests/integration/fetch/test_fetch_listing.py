@@ -91,6 +91,7 @@ def test_two_files_of_one_name_in_a_listing(fetching: Fetching, publisher: Publi
     [
         ("http://127.0.0.1:99999/lk/", r"is not a valid address: Port out of range 0-65535\. Correct it"),
         ("https:///lk/", r"is not a valid address: it must begin with https:// and a host\. Correct it"),
+        (f"http://{'a' * 64}.example/lk/", r"is not a valid address: .*label"),
         ("http://[::1/lk/", r"is not a valid address: Invalid IPv6 URL"),
         ("http://ich:geheim@127.0.0.1/lk/", r"^The address of 127\.0\.0\.1 holds a user's name or password, which the"),
         ("http://127.0.0.1/..%2F..%2Fetc.zip", r"does not name a file: '\.\./\.\./etc\.zip' is not the name of a file"),
