@@ -104,7 +104,7 @@ def _check_overlap(name: str, members: list[zipfile.ZipInfo], directory: int) ->
     ordered = sorted(members, key=lambda member: member.header_offset)
     bounds = [*(member.header_offset for member in ordered[1:]), directory]
     for member, bound in zip(ordered, bounds, strict=False):
-        if member.header_offset + LOCAL_HEADER + member.compress_size > bound:
+        if member.header_offset < 0 or member.header_offset + LOCAL_HEADER + member.compress_size > bound:
             raise _refused(name, f"holds '{member.filename}', which overlaps another member or the directory")
 
 

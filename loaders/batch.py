@@ -1,6 +1,6 @@
 """Rows on their way from a file to a staging table: columns, not objects, so that a state's worth of them is fast."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loaders.report import Reject
+from loaders.report import Reject, Repair
 
 MAX_RAW = 500
 
@@ -31,13 +31,17 @@ class Geometries:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive rows of a file that can be used. `lines`: line or record numbers from 1; `attributes` by column."""
+    """Consecutive rows of a file that can be used. `lines`: line or record numbers from 1; `attributes` by column.
+
+    `repairs`: the originals of the geometries that were made valid.
+    """
 
     file: str
     lines: NDArray[np.int64]
     ids: pa.Array
     attributes: Mapping[str, pa.Array]
     geometries: Geometries
+    repairs: Sequence[Repair] = ()
 
 
 def _storable(raw: str) -> str:
@@ -53,25 +57,39 @@ class Sieve:
         self.lines = lines
         self.good: Mask = np.ones(len(lines), np.bool_)
         self._raw = raw
-        self._reasons: dict[int, str] = {}
+        self._reasons: dict[int, tuple[str, str]] = {}
+        self._repairs: dict[int, tuple[str, bytes]] = {}
 
-    def refuse(self, bad: Mask, reason: Callable[[int], str]) -> None:
+    def refuse(self, bad: Mask, reason: Callable[[int], str], rule: str = "value") -> None:
         """Reject the rows where the mask is true; `reason` is asked for each, by its index."""
         for index in np.flatnonzero(bad & self.good).tolist():
-            self._reasons[index] = reason(index)
+            self._reasons[index] = reason(index), rule
             self.good[index] = False
 
-    def rejects(self) -> list[Reject]:
-        """The rejected rows in the order of the file."""
+    def note_repair(self, index: int, reason: str, original: bytes) -> None:
+        """Keep the original of a geometry that was made valid: the delivery's WKB."""
+        self._repairs[index] = reason, original
+
+    def rejects(self, ids: pa.Array | None = None) -> list[Reject]:
+        """The rejected rows in the order of the file; `ids` has an entry for every row, where ids could be read."""
+        known = pa.nulls(len(self.lines), pa.string()) if ids is None else ids
         return [
-            Reject(self.file, int(self.lines[index]), self._reasons[index], _storable(self._raw(index)))
-            for index in sorted(self._reasons)
+            Reject(self.file, int(self.lines[index]), reason, _storable(self._raw(index)), rule, known[index].as_py())
+            for index, (reason, rule) in sorted(self._reasons.items())
         ]
 
     def batch(self, ids: pa.Array, attributes: Mapping[str, pa.Array], geometries: Geometries) -> Batch:
         """The usable rows; the arguments have an entry for every row."""
         if self.good.all():
-            return Batch(self.file, self.lines, ids, attributes, geometries)
+            return Batch(self.file, self.lines, ids, attributes, geometries, self._list_repairs(ids))
         keep = pa.array(self.good)
         kept: dict[str, Any] = {name: column.filter(keep) for name, column in attributes.items()}
-        return Batch(self.file, self.lines[self.good], ids.filter(keep), kept, geometries.only(self.good))
+        lines, kept_ids = self.lines[self.good], ids.filter(keep)
+        return Batch(self.file, lines, kept_ids, kept, geometries.only(self.good), self._list_repairs(ids))
+
+    def _list_repairs(self, ids: pa.Array) -> list[Repair]:
+        return [
+            Repair(self.file, int(self.lines[index]), str(ids[index]), reason, original)
+            for index, (reason, original) in sorted(self._repairs.items())
+            if self.good[index]
+        ]

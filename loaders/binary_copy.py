@@ -5,6 +5,8 @@ row by row.
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,27 @@ TRAILER = b"\xff\xff"
 EPOCH_DAYS = 10_957  # from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's
 
 
-def encode_rows(columns: Sequence[pa.Array], types: Sequence[str]) -> memoryview:
-    """The rows of a COPY stream, without header and trailer. `types`: names of the columns' PostgreSQL types."""
-    count = pa.scalar(len(columns).to_bytes(2, "big"), pa.binary())
-    parts: list[Any] = [count]
+def encode_fields(columns: Sequence[pa.Array], types: Sequence[str]) -> pa.Array:
+    """The fields of each row run together, as binary. `types`: names of the columns' PostgreSQL types."""
+    parts: list[Any] = []
     for column, type_name in zip(columns, types, strict=True):
         values = ENCODERS[type_name](column)
         parts += [_lengths(values), values.fill_null(b"")]
-    rows = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
-    return _data(rows)
+    return pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
+
+
+def encode_rows(count: int, *fields: pa.Array) -> memoryview:
+    """The rows of a COPY stream, without header and trailer, of `count` columns in so many parts."""
+    parts: list[Any] = [pa.scalar(count.to_bytes(2, "big"), pa.binary()), *fields]
+    return _data(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())))
+
+
+def digest_fields(fields: pa.Array) -> pa.Array:
+    """SHA-256 of each row's fields: their lengths keep values apart, and null from empty."""
+    data, bounds = _data(fields), _bounds(fields)
+    edges = (bounds - bounds[0]).tolist()
+    digests = b"".join([sha256(data[start:end]).digest() for start, end in pairwise(edges)])
+    return _fixed(np.frombuffer(digests, "V32"))
 
 
 def _lengths(values: Any) -> pa.Array:
@@ -34,9 +48,13 @@ def _lengths(values: Any) -> pa.Array:
 
 
 def _data(rows: Any) -> memoryview:
-    _, offsets, data = rows.buffers()
-    bounds = np.frombuffer(offsets, np.int32, len(rows) + 1, rows.offset * 4)
+    data, bounds = rows.buffers()[2], _bounds(rows)
     return memoryview(data)[bounds[0] : bounds[-1]] if data else memoryview(b"")
+
+
+def _bounds(rows: Any) -> NDArray[np.int32]:
+    """Where each row's bytes begin, and where the last one's end."""
+    return np.frombuffer(rows.buffers()[1], np.int32, len(rows) + 1, rows.offset * 4)
 
 
 def _fixed(values: NDArray) -> pa.Array:
@@ -76,5 +94,6 @@ ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "float8": _number(">f8"),
     "date": _date,
     "text": _bytes,
+    "bytea": _bytes,
     "geometry": _bytes,
 }

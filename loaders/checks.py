@@ -1,13 +1,33 @@
-"""Rules that a delivery as a whole must keep before it may go live."""
+"""Rules that a delivery as a whole must keep before it may go live, and how its rows kept theirs."""
 
 from psycopg import Connection, sql
 
 from loaders.errors import LoadError
-from loaders.manifest import CollectionSource
+from loaders.manifest import CollectionSource, KnownKeys
 from loaders.report import Check, Counts
 from loaders.staging import Table
 
 LEAST_SHARE = 0.9
+# what a row can break, and what is said of a collection of which no row does
+ROW_RULES = {
+    "lines": "every line is a row of text",
+    "encoding": "all texts are in the declared encoding",
+    "value": "all values are such as the publisher describes",
+    "key": "all rows bear an official key",
+    "unique": "no key stands for two different rows",
+    "date": "all dates are real, not in the future and not before {since}",
+    "area": "all rows lie in the area of use",
+    "geometry": "all geometries are valid",
+}
+KEYS_SHOWN = 5
+REJECTED = """
+select distinct on (rule) rule, count(*) over (partition by rule), file, line, reason
+from staged_reject where collection = %s order by rule, file, line
+"""
+UNKNOWN = """
+select k.key, k.rows from (select {column} as key, count(*) as rows from {staged} group by 1) k
+where not exists (select from {known} l where l.id = k.key) order by k.rows desc, k.key
+"""
 
 
 def require_balance(collection: str, counts: Counts) -> None:
@@ -21,8 +41,35 @@ def require_balance(collection: str, counts: Counts) -> None:
         )
 
 
-def check_counts(connection: Connection, table: Table, source: CollectionSource, counts: Counts) -> list[Check]:
-    """The rules on a collection's number of features; a check that did not pass says what to do."""
+def check_collection(connection: Connection, table: Table, source: CollectionSource, counts: Counts) -> list[Check]:
+    """All rules of the manifest on a collection that is staged and compared; a check not passed says what to do."""
+    checks = [
+        Check(table.collection, "columns", True, f"as in the manifest: {', '.join(source.columns)}"),
+        *_check_rows(connection, table.collection, source, counts),
+        *_check_numbers(connection, table, source, counts),
+    ]
+    return [*checks, _check_keys(connection, table, source.ags, counts)] if source.ags else checks
+
+
+def find_refusals(checks: list[Check], official: bool, accept_shrink: bool) -> list[str]:
+    """Why the checks forbid to publish; empty where they do not.
+
+    The operator vouches for the extent of a delivery that is not `official`.
+    """
+    remedies = {
+        "usable": "See the rejects for the reasons.",
+        "min": "Compare the delivery with the publisher's page; load a deliberate part with --from."
+        if official
+        else "",
+        "shrink": "" if accept_shrink else "If the loss is right, load again with --accept-shrink.",
+        "ags": "Load the boundaries of the same time first (opennrw load dvg1). "
+        "If the keys are right nevertheless, raise `unknown` under ags in the loader's source.yaml.",
+    }
+    failed = [check for check in checks if not check.passed and remedies.get(check.rule)]
+    return [f"{check.collection}: {check.detail}. {remedies[check.rule]}" for check in failed]
+
+
+def _check_numbers(connection: Connection, table: Table, source: CollectionSource, counts: Counts) -> list[Check]:
     live = _count_live(connection, table)
     usable, name = counts.usable, table.collection
     return [
@@ -37,20 +84,48 @@ def check_counts(connection: Connection, table: Table, source: CollectionSource,
     ]
 
 
-def find_refusals(checks: list[Check], official: bool, accept_shrink: bool) -> list[str]:
-    """Why the checks forbid to publish; empty where they do not.
+def _check_rows(connection: Connection, collection: str, source: CollectionSource, counts: Counts) -> list[Check]:
+    """How many rows were rejected by each rule, and the first of them."""
+    found = {rule: rest for rule, *rest in connection.execute(REJECTED, [collection]).fetchall()}
+    details = {rule: text.format(since=source.since) for rule, text in ROW_RULES.items()}
+    for rule, (rejected, file, line, reason) in found.items():
+        details[rule] = f"{_rows(rejected)} rejected, the first: {file}, line {line}: {reason}"
+    if counts.repaired:
+        details["geometry"] += f"; {counts.repaired} repaired, their originals are in provenance.repair"
+    if counts.duplicate:
+        details["unique"] += f"; {_rows(counts.duplicate)} repeated word for word, left out"
+    return [Check(collection, rule, rule not in found, detail) for rule, detail in details.items()]
 
-    The operator vouches for the extent of a delivery that is not `official`.
-    """
-    remedies = {
-        "usable": "See the rejects for the reasons.",
-        "min": "Compare the delivery with the publisher's page; load a deliberate part with --from."
-        if official
-        else "",
-        "shrink": "" if accept_shrink else "If the loss is right, load again with --accept-shrink.",
-    }
-    failed = [check for check in checks if not check.passed and remedies.get(check.rule)]
-    return [f"{check.collection}: {check.detail}. {remedies[check.rule]}" for check in failed]
+
+def _check_keys(connection: Connection, table: Table, keys: KnownKeys, counts: Counts) -> Check:
+    """Whether the boundaries that are live know the official keys of the rows."""
+    known = sql.Identifier("geobasis", keys.collection)
+    if not _has_rows(connection, keys.collection):
+        return Check(table.collection, "ags", True, f"not compared: {keys.collection} is not loaded")
+    query = sql.SQL(UNKNOWN).format(column=sql.Identifier(keys.column), staged=table.staged, known=known)
+    unknown = connection.execute(query).fetchall()
+    rows = sum(count for _, count in unknown)
+    shown = ", ".join(f"{key} ({count})" for key, count in unknown[:KEYS_SHOWN])
+    more = f" and {len(unknown) - KEYS_SHOWN} more" if len(unknown) > KEYS_SHOWN else ""
+    detail = (
+        f"{_rows(rows)} of {counts.usable} with a key that {keys.collection} does not hold: {shown}{more}; "
+        f"at most {keys.unknown:.1%} are allowed"
+        if unknown
+        else f"{keys.collection} holds all keys"
+    )
+    return Check(table.collection, "ags", rows <= keys.unknown * max(counts.usable, 1), detail)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _has_rows(connection: Connection, collection: str) -> bool:
+    table = sql.Identifier("geobasis", collection)
+    exists = connection.execute("select to_regclass(format('geobasis.%%I', %s::text))", [collection]).fetchone()
+    if not (exists and exists[0]):
+        return False
+    return connection.execute(sql.SQL("select from {} limit 1").format(table)).fetchone() is not None
 
 
 def _count_live(connection: Connection, table: Table) -> int:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,11 @@ from loaders.values import describe_bytes
 SEPARATOR = ";"
 BLOCK = 8 << 20
 MAX_LINE = 1 << 20
+# of a block, so that a file of tiny or broken lines needs no more memory than another
+MAX_LINES = 1 << 17
+SAMPLE = 1 << 20
 BOM = b"\xef\xbb\xbf"
+BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "packed by gzip", b"PK": "a zip"}
 LF, CR, SPACE = b"\n"[0], b"\r"[0], b" "[0]
 
 
@@ -38,11 +41,26 @@ class Rows:
 
 
 def count_fields(path: Path) -> int:
-    """Fields of a line: as most of the first lines have them, for the first one may be damaged."""
+    """Fields of a line: as most of the first lines have them, for the first one may be damaged.
+
+    Raises InvalidDelivery for what is no text of rows.
+    """
     with path.open("rb") as opened:
-        lines = [line for line in islice(opened, 1000) if line.strip()]
-    counts = Counter(line.count(SEPARATOR.encode()) + 1 for line in lines)
+        sample = opened.read(SAMPLE)
+    if not sample.removeprefix(BOM).strip():
+        raise _refused(path, "is empty")
+    if found := next((name for start, name in BOMS.items() if sample.startswith(start)), None):
+        raise _refused(path, f"is {found}; it must be text in UTF-8")
+    if b"\n" not in sample and b"\r" in sample:
+        raise _refused(path, "ends its lines with CR alone; they must end with LF or CRLF")
+    lines = sample.split(b"\n")
+    whole = lines if len(sample) < SAMPLE else lines[:-1] or lines
+    counts = Counter(line.count(SEPARATOR.encode()) + 1 for line in whole if line.strip())
     return counts.most_common(1)[0][0] if counts else 0
+
+
+def _refused(path: Path, fault: str) -> InvalidDelivery:
+    return InvalidDelivery("lines", f"{path.name} {fault}. Fetch it again, or convert it if it is meant to be so.")
 
 
 def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
@@ -52,10 +70,19 @@ def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
         content = np.frombuffer(block, np.uint8)
         ends = np.flatnonzero(content == LF)
         starts = np.concatenate(([0], ends[:-1] + 1))
-        stops = ends - (content[ends - 1] == CR)
-        filled = np.flatnonzero(stops > starts)
-        yield _parse(path.name, block, _Lines(starts[filled], stops[filled], filled + line), fields)
+        for first in range(0, len(ends), MAX_LINES):
+            part = slice(first, first + MAX_LINES)
+            begin, end = int(starts[first]), int(ends[part][-1]) + 1
+            yield _read(path.name, block[begin:end], ends[part] - begin, line + first, fields)
         line += len(ends)
+
+
+def _read(file: str, block: bytes, ends: np.ndarray, line: int, fields: Sequence[str]) -> Rows:
+    content = np.frombuffer(block, np.uint8)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    stops = ends - (content[ends - 1] == CR)
+    filled = np.flatnonzero(stops > starts)
+    return _parse(file, block, _Lines(starts[filled], stops[filled], filled + line), fields)
 
 
 @dataclass(frozen=True)
@@ -76,10 +103,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             end = block.rfind(b"\n") + 1
             rest = block[end:]
             if len(rest) > MAX_LINE:
-                raise InvalidDelivery(
-                    "lines",
-                    f"{path.name} holds a line of more than {MAX_LINE} bytes: it is no text of rows. Fetch it again.",
-                )
+                raise _refused(path, f"holds a line of more than {MAX_LINE} bytes: it is no text of rows")
             if end:
                 yield block[:end]
         if rest:
@@ -92,10 +116,16 @@ def _parse(file: str, block: bytes, lines: _Lines, fields: Sequence[str]) -> Row
 
     sieve = Sieve(file, lines.numbers, lambda i: text(i).decode("utf-8", "backslashreplace"))
     counts = _count_separators(block, lines) + 1
-    sieve.refuse(counts != len(fields), lambda i: f"the line has {counts[i]} fields, it must have {len(fields)}")
-    sieve.refuse(_find_controls(block, lines), lambda _: "the line holds a control character; it must be plain text")
+    sieve.refuse(
+        counts != len(fields), lambda i: f"the line has {counts[i]} fields, it must have {len(fields)}", "lines"
+    )
+    control = "the line holds a control character; it must be plain text"
+    sieve.refuse(_find_controls(block, lines), lambda _: control, "lines")
+    sieve.refuse(
+        _find_boms(block, lines), lambda _: "the line holds a byte order mark, which only begins a file", "lines"
+    )
     faults = _find_wrong_bytes(block, lines, text)
-    sieve.refuse(np.isin(np.arange(len(counts)), list(faults)), faults.__getitem__)
+    sieve.refuse(np.isin(np.arange(len(counts)), list(faults)), faults.__getitem__, "encoding")
     good = np.flatnonzero(sieve.good).tolist()
     clean = block if len(good) == len(counts) else b"".join(text(i) + b"\n" for i in good)
     return Rows(file, _read_columns(clean, fields), lines.numbers[sieve.good], sieve.rejects())
@@ -109,6 +139,15 @@ def _count_separators(block: bytes, lines: _Lines) -> np.ndarray:
 def _find_controls(block: bytes, lines: _Lines) -> Mask:
     """Lines with a control character, which PostgreSQL or a reader of lines would trip over."""
     positions = np.flatnonzero(np.frombuffer(block, np.uint8) < SPACE)
+    return np.searchsorted(positions, lines.stops) > np.searchsorted(positions, lines.starts)
+
+
+def _find_boms(block: bytes, lines: _Lines) -> Mask:
+    """Lines with a byte order mark, as files run together have them."""
+    positions, at = [], block.find(BOM)
+    while at >= 0:
+        positions.append(at)
+        at = block.find(BOM, at + 1)
     return np.searchsorted(positions, lines.stops) > np.searchsorted(positions, lines.starts)
 
 

@@ -1,36 +1,58 @@
 """What becomes of every staged row, by key and digest, compared with what is live."""
 
-from psycopg import Connection, sql
+from typing import LiteralString
 
+from psycopg import Connection, Cursor, sql
+
+from loaders.packages import Scope
 from loaders.report import REJECTS_SHOWN, Counts, Reject
 from loaders.spatial_key import SEQUENCE_BITS
 from loaders.staging import Staging, Table
 
-# JSON tells null from empty and never runs two values together, so that different attributes have different digests
-DIGEST = "sha256(convert_to(json_build_array({columns})::text, 'UTF8') || ST_AsBinary(geom, 'NDR'))"
+FOREIGN = """
+insert into staged_reject (collection, file, line, reason, raw, rule, feature)
+select {collection}, (%(files)s::text[])[s.file + 1], s.line,
+  format('%%s is ''%%s'', this delivery holds the packages %%s only; the row belongs to another package',
+         %(column)s::text, {column}, %(packages)s::text),
+  left(s.id || ' ' || concat_ws('; ', {columns}), 500), 'package', s.id
+from {staged} s where not coalesce({within}, false)
+"""
+DELETE_FOREIGN = "delete from {staged} s where not coalesce({within}, false)"
 
-# materialized: otherwise the digest is computed anew wherever it is used
+REPEATED = "create temp table repeated as select id from {staged} group by id having count(*) > 1"
+SURPLUS = """
+create temp table surplus as
+select row, first_row, digest <> first_digest as differs from (
+  select row, digest, first_value(row) over same_id as first_row, first_value(digest) over same_id as first_digest
+  from {staged} join repeated using (id) window same_id as (partition by id order by row)
+) ranked where row > first_row
+"""
+# Of rows that share an id and differ, the first is kept: there is no telling which of them is right
+CONFLICTS = """
+insert into staged_reject (collection, file, line, reason, raw, rule, feature)
+select {collection}, (%(files)s::text[])[s.file + 1], s.line,
+  format('the id %%s stands already in %%s, line %%s, with other content; the first is kept',
+         s.id, (%(files)s::text[])[f.file + 1], f.line),
+  left(s.id || ' ' || concat_ws('; ', {columns}), 500), 'unique', s.id
+from surplus u join {staged} s on s.row = u.row join {staged} f on f.row = u.first_row
+where u.differs
+"""
+DELETE_SURPLUS = "delete from {staged} s using surplus u where u.row = s.row"
+
+NO_OUTCOME = """
+create temp table {outcome} (row bigint, id text, digest bytea, outcome text, live_fid bigint, fid bigint)
+"""
+# materialized: what is planned by the number of changes must not be planned by the number of rows
 OUTCOME = """
-create table {outcome} as
-with digested as materialized (
-  select row, cell, id, {digest} as digest from {staged}
-), ranked as (
-  select *, first_value(row) over same_id as first_row, first_value(digest) over same_id as first_digest
-  from digested window same_id as (partition by id order by row)
-), compared as (
-  select r.row, r.first_row, r.cell, r.id, r.digest, l.fid as live_fid,
-    case
-      when r.row > r.first_row and r.digest = r.first_digest then 'duplicate'
-      when r.row > r.first_row then 'rejected'
-      when l.id is null then 'inserted'
-      when l.digest = r.digest then 'unchanged'
-      else 'updated'
-    end as outcome
-  from ranked r left join {live} l on l.id = r.id
+insert into {outcome}
+with changed as materialized (
+  select s.row, s.cell, s.id, s.digest, l.fid as live_fid,
+    case when l.fid is null then 'inserted' else 'updated' end as outcome
+  from {staged} s left join {live} l on l.id = s.id where l.digest is distinct from s.digest
 ), placed as (
-  select *, outcome = 'inserted' or (outcome = 'updated' and live_fid >> {bits} <> cell) as needs_fid from compared
+  select *, outcome = 'inserted' or live_fid >> {bits} <> cell as needs_fid from changed
 )
-select row, first_row, id, digest, outcome, live_fid,
+select row, id, digest, outcome, live_fid,
   case
     when needs_fid then (cell << {bits}) + row_number() over (partition by cell, needs_fid order by id) + (
       select coalesce(max(l.fid) - (cell << {bits}), 0) from {live} l
@@ -39,68 +61,95 @@ select row, first_row, id, digest, outcome, live_fid,
   end as fid
 from placed
 """
-
+# A row that was rejected is no sign that its feature is gone
 GONE = """
 insert into {outcome} (id, outcome, live_fid)
-select id, 'deleted', fid from {live} l where not exists (select from {staged} s where s.id = l.id)
+select s.id, 'deleted', s.fid from {live} s
+where {within} and not exists (select from {staged} n where n.id = s.id)
+  and not exists (select from staged_reject r where r.collection = {collection} and r.feature = s.id)
 """
-
-# Of rows that share an id and differ, the first is kept: there is no telling which of them is right
-CONFLICTS = """
-insert into staged_reject (collection, file, line, reason, raw)
-select {collection}, (%(files)s::text[])[s.file + 1], s.line,
-  format('the id %%s stands already in %%s, line %%s, with other content; the first is kept',
-         s.id, (%(files)s::text[])[f.file + 1], f.line),
-  left(s.id || ' ' || concat_ws('; ', {columns}), 500)
-from {outcome} o join {staged} s on s.row = o.row join {staged} f on f.row = o.first_row
-where o.outcome = 'rejected'
+KEPT = """
+select count(distinct s.id) from staged_reject r join {live} s on s.id = r.feature
+where r.collection = {collection} and {within} and not exists (select from {staged} n where n.id = s.id)
 """
-
-REJECTED = "select count(*) from staged_reject where collection = {}"
-REPAIRED = """
-select count(*) from {staged} join {outcome} using (row)
-where repaired and outcome in ('inserted', 'updated', 'unchanged')
-"""
+REJECTED = "select count(*), count(feature) from staged_reject where collection = {collection}"
+STAGED = "select count(*), count(*) filter (where repaired) from {staged}"
 
 
-def compare(connection: Connection, table: Table, staging: Staging) -> Counts:
-    """Fill the table's outcome and count it."""
-    columns = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in table.attributes)
-    names = {
-        "outcome": table.outcome,
-        "staged": table.staged,
-        "live": table.live,
-        "bits": sql.Literal(SEQUENCE_BITS),
-        "digest": sql.SQL(DIGEST).format(columns=table.columns),
-    }
-    connection.execute(sql.SQL("analyze {}").format(table.staged))
-    connection.execute(sql.SQL(OUTCOME).format(**names))
-    connection.execute(sql.SQL(GONE).format(**names))
-    connection.execute(sql.SQL("analyze {}").format(table.outcome))
-    connection.execute(
-        sql.SQL(CONFLICTS).format(collection=sql.Literal(table.collection), columns=columns, **names),
-        {"files": staging.files},
-    )
-    return _count(connection, table, staging)
+class Comparison:
+    """The staged rows of a collection beside its live ones. Afterwards `staged` holds each id once."""
 
+    def __init__(self, connection: Connection, table: Table, staging: Staging, scope: Scope) -> None:
+        self._connection = connection
+        self._staging = staging
+        self._scope = scope
+        self._table = table
 
-def _count(connection: Connection, table: Table, staging: Staging) -> Counts:
-    outcomes = connection.execute(sql.SQL("select outcome, count(*) from {} group by outcome").format(table.outcome))
-    found: dict[str, int] = dict(outcomes.fetchall())
-    found["read"] = staging.counted[table.collection]
-    found["rejected"] = _number(connection, sql.SQL(REJECTED).format(sql.Literal(table.collection)))
-    found["repaired"] = _number(connection, sql.SQL(REPAIRED).format(staged=table.staged, outcome=table.outcome))
-    return Counts(**found)
+    def run(self) -> tuple[Counts, bool]:
+        """Fill the table's outcome; gives the counts, and whether nothing was live, so that all staged rows are new and
+        the outcome stays empty.
+        """
+        counts = Counts(read=self._staging.counted[self._table.collection])
+        if self._scope:
+            self._refuse_foreign()
+        counts.duplicate = self._drop_repeated()
+        self._execute("analyze {staged} (row, id, cell, digest)")
+        self._execute(NO_OUTCOME)
+        counts.rejected, known = self._row(REJECTED)
+        staged, counts.repaired = self._row(STAGED)
+        if not self._row("select count(*) from (select from {live} limit 1) one")[0]:
+            counts.inserted = staged
+            return counts, True
+        self._execute(OUTCOME)
+        self._execute(GONE)
+        self._execute("analyze {outcome}")
+        found = dict(self._execute("select outcome, count(*) from {outcome} group by outcome").fetchall())
+        counts.inserted, counts.updated, counts.deleted = (
+            found.get(name, 0) for name in ("inserted", "updated", "deleted")
+        )
+        counts.unchanged = staged - counts.inserted - counts.updated
+        counts.kept = self._row(KEPT)[0] if known else 0
+        return counts, False
 
+    def _refuse_foreign(self) -> None:
+        self._execute(FOREIGN)
+        self._execute(DELETE_FOREIGN)
 
-def _number(connection: Connection, query: sql.Composed) -> int:
-    row = connection.execute(query).fetchone()
-    return row[0] if row else 0
+    def _drop_repeated(self) -> int:
+        """Leave of rows with one id the first; those that are no mere duplicates of it become rejects."""
+        duplicates = 0
+        if self._execute(REPEATED).rowcount:
+            self._execute(SURPLUS)
+            self._execute(CONFLICTS)
+            duplicates = self._row("select count(*) from surplus where not differs")[0]
+            self._execute(DELETE_SURPLUS)
+            self._execute("drop table surplus")
+        self._execute("drop table repeated")
+        return duplicates
+
+    def _execute(self, text: LiteralString) -> Cursor:
+        query = sql.SQL(text).format(
+            outcome=self._table.outcome,
+            staged=self._table.staged,
+            live=self._table.live,
+            bits=sql.Literal(SEQUENCE_BITS),
+            collection=sql.Literal(self._table.collection),
+            columns=self._table.staged_columns,
+            column=self._scope.column,
+            within=self._scope.within,
+        )
+        values = {"files": self._staging.files, **self._scope.values}
+        return self._connection.execute(query, values)
+
+    def _row(self, text: LiteralString) -> tuple[int, ...]:
+        return self._execute(text).fetchone() or (0,)
 
 
 def read_rejects(connection: Connection) -> tuple[int, list[Reject]]:
     """How many rows were rejected so far, and the first of them."""
     first = connection.execute(
-        "select file, line, reason, raw from staged_reject order by collection, file, line limit %s", [REJECTS_SHOWN]
+        "select file, line, reason, raw, rule, feature from staged_reject order by collection, file, line limit %s",
+        [REJECTS_SHOWN],
     )
-    return _number(connection, sql.SQL("select count(*) from staged_reject").format()), [Reject(*row) for row in first]
+    row = connection.execute("select count(*) from staged_reject").fetchone()
+    return row[0] if row else 0, [Reject(*row) for row in first]

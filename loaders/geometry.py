@@ -1,24 +1,28 @@
-"""Geometries as they are stored: in EPSG:25832, inside the state's grid, areas valid and counter-clockwise."""
+"""Geometries as they are stored: in EPSG:25832, inside the area of use, areas valid and counter-clockwise."""
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from loaders.batch import Geometries, Mask, Sieve
-from loaders.spatial_key import CELL, ORIGIN_EAST, ORIGIN_NORTH, SIZE
+from loaders.area import Area
+from loaders.batch import Geometries, Sieve
+from loaders.repair import repair
+from loaders.wkb import MAX_BYTES, is_flat, sizes, type_codes
 
 SRID = 25832
-ZONE_PREFIX = 32_000_000.0
-MAX_EAST = ORIGIN_EAST + CELL * SIZE
-MAX_NORTH = ORIGIN_NORTH + CELL * SIZE
-POLYGON, MULTIPOLYGON = shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON
+RULE = "geometry"
+POLYGON, MULTIPOLYGON = 3, 6  # the codes of WKB, and of shapely
+WKB_NAMES = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
+             "GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface",
+             "Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle")  # fmt: skip
 EWKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("east", "<f8"), ("north", "<f8")])
 
 
-def points(east: NDArray[np.float64], north: NDArray[np.float64], sieve: Sieve) -> Geometries:
-    """Points from coordinates in EPSG:25832; those outside the state are rejected."""
-    refuse_outside(np.column_stack([east, north, east, north]), sieve)
+def points(east: NDArray[np.float64], north: NDArray[np.float64], area: Area, sieve: Sieve) -> Geometries:
+    """Points from coordinates in EPSG:25832; those outside the area are rejected."""
+    area.refuse_outside(np.column_stack([east, north, east, north]), sieve)
     ewkb = np.empty(len(east), EWKB_POINT)
     ewkb["order"], ewkb["type"], ewkb["srid"] = 1, 0x20000001, SRID
     ewkb["east"], ewkb["north"] = east, north
@@ -26,66 +30,62 @@ def points(east: NDArray[np.float64], north: NDArray[np.float64], sieve: Sieve) 
     return Geometries(array.cast(pa.binary()), east, north, np.zeros(len(east), np.bool_))
 
 
-def multipolygons(wkb: NDArray[np.object_], false_east: float, sieve: Sieve) -> Geometries:
+def multipolygons(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
     """Areas from WKB whose eastings are too large by `false_east`; what cannot be made a valid area is rejected."""
-    shapes = shapely.force_2d(shapely.from_wkb(wkb, on_invalid="ignore"))
-    sieve.refuse(shapely.is_missing(shapes) | shapely.is_empty(shapes), lambda _: "the record has no geometry")
-    areal = np.isin(shapely.get_type_id(shapes), [POLYGON, MULTIPOLYGON])
-    sieve.refuse(~areal, lambda i: f"the geometry is a {shapes[i].geom_type}; only polygons are allowed here")
+    # what overflows or is no number is found by its outcome, row by row
+    with np.errstate(all="ignore"):
+        return _to_areas(_parse(wkb, sieve), wkb, false_east, area, sieve)
+
+
+def _to_areas(shapes: NDArray[np.object_], wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
     if false_east:
         # micrometres, so that taking the prefix away leaves no digits that the publisher did not write
         shapes = shapely.transform(shapes, lambda xy: np.round(xy - [false_east, 0], 6))
-    refuse_outside(shapely.bounds(shapes), sieve)
+    area.refuse_outside(shapely.bounds(shapes), sieve)
     shapes[~sieve.good] = None
-    repaired = _repair(shapes, sieve)
+    repaired = repair(shapes, wkb, sieve)
     shapes = shapely.set_srid(_multi(shapely.orient_polygons(shapes)), SRID)
     west, south, east, north = shapely.bounds(shapes).T
     ewkb = pa.array(shapely.to_wkb(shapes, include_srid=True), pa.binary())
     return Geometries(ewkb, (west + east) / 2, (south + north) / 2, repaired)
 
 
-def refuse_outside(bounds: NDArray[np.float64], sieve: Sieve) -> None:
-    """Reject what is not wholly inside the state's grid; also infinite coordinates and those that are no numbers."""
-    west, south, east, north = bounds.T
-    inside = (west >= ORIGIN_EAST) & (east <= MAX_EAST) & (south >= ORIGIN_NORTH) & (north <= MAX_NORTH)
-    sieve.refuse(~inside, lambda i: _outside(bounds[i]))
+def _parse(wkb: pa.Array, sieve: Sieve) -> NDArray[np.object_]:
+    """Shapes in two dimensions; null where the row is rejected."""
+    sieve.refuse(pc.is_null(wkb).to_numpy(zero_copy_only=False), lambda _: "the record has no geometry", RULE)
+    codes = type_codes(wkb)
+    sieve.refuse(codes == 0, lambda _: "the geometry is no WKB; the file is damaged", RULE)
+    areal = np.isin(codes, [POLYGON, MULTIPOLYGON])
+    sieve.refuse(~areal, lambda i: f"the geometry is a {_name(codes[i])}; only polygons are allowed here", RULE)
+    _refuse_large(wkb, sieve)
+    sieve.refuse(~is_flat(wkb, codes), lambda _: "the parts of the MultiPolygon are no polygons", RULE)
+    contents = wkb.to_numpy(zero_copy_only=False)
+    contents[~sieve.good] = None
+    shapes = shapely.force_2d(shapely.from_wkb(contents, on_invalid="ignore"))
+    sieve.refuse(shapely.is_missing(shapes), lambda i: f"the geometry cannot be read: {_fault(contents[i])}", RULE)
+    sieve.refuse(shapely.is_empty(shapes), lambda _: "the geometry is empty: it has no rings", RULE)
+    return shapes
 
 
-def _outside(bounds: NDArray[np.float64]) -> str:
-    west, south, east, north = bounds.tolist()
-    if ORIGIN_NORTH <= west <= MAX_NORTH and ORIGIN_EAST <= south <= MAX_EAST:
-        remedy = "northing and easting seem to be swapped: check the axis order of the delivery's CRS"
-    elif ORIGIN_EAST <= west - ZONE_PREFIX <= MAX_EAST:
-        remedy = "the easting bears the zone 32 as EPSG:4647 has it: check the delivery's .prj"
-    else:
-        remedy = "check the delivery's CRS"
-    return (
-        f"the coordinates E {_span(west, east)}, N {_span(south, north)} are outside North Rhine-Westphalia "
-        f"(EPSG:25832: E {ORIGIN_EAST:.0f} to {MAX_EAST:.0f}, N {ORIGIN_NORTH:.0f} to {MAX_NORTH:.0f}); {remedy}"
+def _refuse_large(wkb: pa.Array, sieve: Sieve) -> None:
+    found = sizes(wkb)
+    sieve.refuse(
+        found > MAX_BYTES,
+        lambda i: f"the geometry has about {found[i] // 16} vertices; at most {MAX_BYTES // 16} are allowed",
+        RULE,
     )
 
 
-def _span(low: float, high: float) -> str:
-    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+def _name(code: int) -> str:
+    return WKB_NAMES[code] if code < len(WKB_NAMES) else f"geometry of the unknown type {code}"
 
 
-def _repair(shapes: NDArray[np.object_], sieve: Sieve) -> Mask:
-    """Make invalid areas valid, in place; rejects those of which no area is left. Returns which were repaired."""
-    invalid = ~shapely.is_valid(shapes) & sieve.good
-    if not invalid.any():
-        return invalid
-    broken = shapes[invalid]
-    shapes[invalid] = [_areas(shape) for shape in shapely.make_valid(broken, method="structure", keep_collapsed=False)]
-    reasons = dict(zip(np.flatnonzero(invalid).tolist(), shapely.is_valid_reason(broken), strict=True))
-    lost = invalid & shapely.is_missing(shapes)
-    sieve.refuse(lost, lambda i: f"the geometry is invalid and no area is left after repair: {reasons[i]}")
-    return invalid & ~lost
-
-
-def _areas(shape: shapely.Geometry) -> shapely.Geometry | None:
-    """The polygons of a repaired geometry; None where there are none."""
-    polygons = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon" and not part.is_empty]
-    return shapely.MultiPolygon(polygons) if polygons else None
+def _fault(wkb: bytes) -> str:
+    try:
+        shapely.from_wkb(wkb)
+    except shapely.errors.ShapelyError as error:
+        return str(error).strip().rpartition("Exception: ")[2]
+    return "unknown"
 
 
 def _multi(shapes: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -1,6 +1,6 @@
 """What the database knows of deliveries: which are in effect, what each did, what was rejected."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,14 @@ from loaders.errors import LoadError
 RECORDS = """
 select d.id, d.rollback_of, d.digest, l.inserted + l.updated + l.deleted > 0
 from provenance.load l join provenance.delivery d on d.id = l.delivery
-where l.collection = %s and d.status <> 'refused' order by d.id
+where l.collection = %(collection)s and d.status <> 'refused'
+  and (d.packages is null or cardinality(%(packages)s::text[]) = 0 or d.packages && %(packages)s) order by d.id
 """
 DELIVERIES = """
 select count(*) over () as total, d.id, d.dataset, d.status, d.rollback_of, d.source, d.loader, d.started, d.finished,
   d.refusal, (select coalesce(json_object_agg(l.collection, json_build_object('read', l.read, 'inserted', l.inserted,
      'updated', l.updated, 'unchanged', l.unchanged, 'rejected', l.rejected, 'duplicate', l.duplicate,
-     'deleted', l.deleted, 'repaired', l.repaired) order by l.collection), '{}')
+     'deleted', l.deleted, 'repaired', l.repaired, 'kept', l.kept) order by l.collection), '{}')
    from provenance.load l where l.delivery = d.id) as collections
 from provenance.delivery d
 where %(dataset)s::text is null or d.dataset = %(dataset)s
@@ -91,9 +92,12 @@ def trace(records: Iterable[Record]) -> Course:
     return course
 
 
-def read_records(connection: Connection, collection: str) -> list[Record]:
-    """What a collection went through, the oldest first, also deliveries that found nothing to change."""
-    return [Record(*row) for row in connection.execute(RECORDS, [collection])]
+def read_records(connection: Connection, collection: str, packages: Sequence[str] = ()) -> list[Record]:
+    """What a collection, or some packages of it, went through, the oldest first, also deliveries that found nothing to
+    change.
+    """
+    values = {"collection": collection, "packages": list(packages)}
+    return [Record(*row) for row in connection.execute(RECORDS, values)]
 
 
 def read_deliveries(connection: Connection, dataset: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:

@@ -3,14 +3,18 @@
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from loaders.area import Area
 from loaders.errors import LoadError, ManifestError
+from loaders.spatial_key import GRID
 
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+Columns = dict[Identifier, Literal["text", "date", "integer", "number"]]
 
 
 def _must_compile(pattern: str) -> str:
@@ -27,12 +31,60 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _must_be_area(corners: tuple[float, ...]) -> tuple[float, ...]:
+    if len(corners) != 4 or not (corners[0] < corners[2] and corners[1] < corners[3]):
+        raise ValueError("must be west, south, east, north in EPSG:25832")
+    if not all(low <= corner <= high for corner, low, high in zip(corners, GRID[:2] * 2, GRID[2:] * 2, strict=True)):
+        raise ValueError(f"must lie within the grid of the spatial key: {', '.join(f'{edge:.0f}' for edge in GRID)}")
+    return corners
+
+
+class KnownKeys(Strict):
+    """A column of the table with official keys, which a collection of boundaries holds.
+
+    `unknown`: the largest share of rows whose key that collection may lack, where it is loaded.
+    """
+
+    column: Identifier
+    collection: Identifier
+    unknown: float = Field(ge=0, le=1)
+
+
 class CollectionSource(Strict):
-    """Where a collection's rows come from, and how many there are at least in the whole state."""
+    """Where a collection's rows come from, and what must hold for them.
+
+    `min`: features in the whole state at least; `key`: the column that tells rows apart; `columns`: name to type, in a
+    Shape file in upper case and cut to ten characters; `optional`: those that only some editions have; `date`: the
+    column that says how current a row is; `since`: the year before which no date can lie; `volatile`: columns of the
+    table whose change alone is no change of the feature, such as the date of the delivery in every row.
+    """
 
     min: int = Field(ge=1)
+    key: Identifier
+    columns: Columns = Field(min_length=1)
+    optional: Columns = Field(default_factory=dict)
     layer: str | None = None
-    date: str | None = Field(default=None, pattern=IDENTIFIER)
+    date: Identifier | None = None
+    volatile: tuple[Identifier, ...] = Field(default=(), strict=False)
+    since: int = Field(default=1900, ge=1500)
+    ags: KnownKeys | None = None
+
+    @model_validator(mode="after")
+    def _name_known_columns(self) -> Self:
+        for what, name in (("key", self.key), ("date", self.date)):
+            if name is not None and name not in self.columns:
+                raise ValueError(f"{what} names '{name}', which is none of the columns {', '.join(self.columns)}")
+        return self
+
+
+class Packages(Strict):
+    """A product in packages, such as one file per district, each of which replaces its own features only.
+
+    The group `package` of the manifest's `file` gives a package's key; `column`, which every collection has, begins
+    with it in all rows of the package.
+    """
+
+    column: Identifier
 
 
 class Manifest(Strict):
@@ -41,6 +93,7 @@ class Manifest(Strict):
     `hosts` are those that the host of `url` may redirect to.
     `file` matches the whole name of a delivered file; where it has a group `edition`, only the newest edition counts.
     `reads` are the suffixes of the members that a loader reads; `ignored` names layers that are not loaded, and why.
+    `area` is west, south, east, north in EPSG:25832: rows outside are rejected.
     """
 
     dataset: str = Field(pattern=IDENTIFIER)
@@ -50,13 +103,26 @@ class Manifest(Strict):
     hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = Field(default=(), strict=False)
     file: Annotated[str, AfterValidator(_must_compile)]
     reads: tuple[Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")], ...] = Field(strict=False)
+    area: Annotated[tuple[float, ...], AfterValidator(_must_be_area)] = Field(strict=False)
     collections: dict[str, CollectionSource] = Field(min_length=1)
     ignored: dict[str, str] = Field(default_factory=dict)
+    packages: Packages | None = None
+
+    @model_validator(mode="after")
+    def _name_packages(self) -> Self:
+        if (self.packages is not None) != ("package" in re.compile(self.file).groupindex):
+            raise ValueError("packages: where files are packages, `file` has a group `package`, and only there")
+        return self
 
     @property
     def loader(self) -> str:
         """Name and version of the loader, as provenance records it. A new version makes known files new."""
         return f"{self.dataset} {self.version}"
+
+    @property
+    def area_of_use(self) -> Area:
+        """Where the rows must lie."""
+        return Area(*self.area)
 
     def select(self, only: tuple[str, ...]) -> tuple[str, ...]:
         """The collections to load: all, or those asked for. Raises LoadError for an unknown one."""
@@ -94,16 +160,32 @@ def parse_manifest(text: str, name: str) -> Manifest:
     node = None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_doubles(node, name)
         return Manifest.model_validate(yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ManifestError(f"{name}, line {line}: {error.problem}.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ManifestError(f"{name}, line {line}: {error.reason}.") from error
     except ValidationError as error:
         raise ManifestError("\n".join(_describe(e, node, name) for e in error.errors())) from error
 
 
 def _manifest_of(folder: Traversable) -> Traversable:
     return folder / "source.yaml"
+
+
+def _refuse_doubles(node: yaml.Node | None, name: str) -> None:
+    """YAML takes the last of two keys in silence."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[Any] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ManifestError(f"{name}, line {line}: {key.value} stands twice; leave one of them.")
+            seen.add(key.value)
+            _refuse_doubles(value, name)
 
 
 def _describe(error: Any, node: yaml.Node | None, name: str) -> str:

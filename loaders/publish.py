@@ -1,13 +1,15 @@
 """One transaction from the former state to the new one: history, features, counts, extent, provenance, notification."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
+from loaders import rebuild
 from loaders.manifest import Manifest
-from loaders.record import record_delivery
-from loaders.report import Report
+from loaders.progress import Progress
+from loaders.spatial_key import SEQUENCE_BITS
 from loaders.staging import Table
 
 CHANNEL = "opennrw_publication"
@@ -35,73 +37,140 @@ insert into {live} (fid, id, {columns}, delivery, digest, geom)
 select o.fid, s.id, {staged_columns}, {made_by}, o.digest, s.geom
 from {outcome} o join {staged} s using (row) where o.outcome = 'inserted' order by o.fid
 """
-STATE = """
-insert into provenance.collection as c
-  (collection, dataset, version, delivery, published, features, bbox, half_width, half_height, first_date, last_date)
-select %(collection)s, %(dataset)s, 1, %(delivery)s, %(now)s, count(*),
-  case when count(*) > 0 then
+# where nothing was live
+INSERT_ALL = """
+insert into {target} (fid, id, {columns}, delivery, digest, geom)
+select (cell << {bits}) + row_number() over (partition by cell order by id), id, {columns}, %(delivery)s, digest, geom
+from {staged} order by cell, id
+"""
+INSERT_REBUILT = """
+insert into {target} (fid, id, {columns}, delivery, digest, geom)
+select s.fid, s.id, {staged_columns}, s.delivery, s.digest, s.geom
+from {live} s where not exists (select from {outcome} o where o.live_fid = s.fid)
+union all
+select o.fid, s.id, {staged_columns}, {made_by}, o.digest, s.geom
+from {outcome} o join {staged} s using (row) where o.outcome <> 'deleted'
+order by 1
+"""
+EXTENT = """
+select count(*), case when count(*) > 0 then
     array[ST_XMin(ST_Extent(geom)), ST_YMin(ST_Extent(geom)), ST_XMax(ST_Extent(geom)), ST_YMax(ST_Extent(geom))] end,
   coalesce(max(ST_XMax(geom) - ST_XMin(geom)) / 2, 0), coalesce(max(ST_YMax(geom) - ST_YMin(geom)) / 2, 0),
   min({date}), max({date})
-from {live}
+from {target}
+"""
+STATE = """
+insert into provenance.collection as c
+  (collection, dataset, version, delivery, published, features, bbox, half_width, half_height, first_date, last_date)
+values (%(collection)s, %(dataset)s, 1, %(delivery)s, %(now)s, %(features)s, %(bbox)s::float8[], %(half_width)s,
+  %(half_height)s, %(first_date)s, %(last_date)s)
 on conflict (collection) do update set
   version = c.version + 1, delivery = excluded.delivery, published = excluded.published, features = excluded.features,
   bbox = excluded.bbox, half_width = excluded.half_width, half_height = excluded.half_height,
   first_date = excluded.first_date, last_date = excluded.last_date
 returning version
 """
+# A change so large, in rows and as a share of what is live, makes the table anew
+REBUILD_FROM = 20_000
+REBUILD_SHARE = 0.3
+# planner's statistics are renewed with the publication from this share of changed rows on; else maintenance does it
+ANALYZE_SHARE = 0.1
 
 
-def publish(connection: Connection, manifest: Manifest, tables: list[Table], report: Report, digest: str) -> None:
-    """Make the staged rows of all tables live at once; then set `report.status` and `report.delivery`."""
-    changed = [table for table in tables if report.collections[table.collection].changed]
-    with connection.transaction():
-        status = "published" if changed else "unchanged"
-        delivery, now = record_delivery(connection, manifest.loader, report, digest, status)
-        make_live(connection, manifest, changed, {"delivery": delivery, "now": now})
-    report.status, report.delivery = status, delivery
+@dataclass(frozen=True)
+class Publication:
+    """What publishes: the delivery with the values of its rows, and where the rows come from, for SQL.
+
+    `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated row
+    comes from, where it is not the one that publishes; it may use the outcome as `o`. `first`: collections of which
+    nothing was live: all their staged rows are new, and their outcome is empty.
+    """
+
+    values: dict[str, Any]
+    made_by: sql.Composable | None = None
+    first: frozenset[str] = frozenset()
 
 
 def make_live(
     connection: Connection,
     manifest: Manifest,
     tables: list[Table],
-    values: dict[str, Any],
-    made_by: sql.Composable = PUBLISHING,
+    publication: Publication,
+    progress: Progress,
 ) -> None:
-    """Bring the outcome of each table into effect, inside the caller's transaction, and tell the servers.
-
-    `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated
-    row comes from, where it is not the one that publishes; it may use the outcome as `o`.
-    """
+    """Bring the outcome of each table into effect, the last thing in the caller's transaction, and tell the servers."""
+    rebuilt = []
     for table in tables:
-        _replace(connection, table, values, made_by)
-        version = _update_state(connection, table, manifest, values)
+        target = table.live
+        if _is_large(connection, table, publication) and not rebuild.find_hindrances(connection, table):
+            _rebuild(connection, table, publication, progress)
+            rebuilt.append(table)
+            target = rebuild.new_table(table)
+        else:
+            _amend(connection, table, publication)
+        version = _update_state(connection, table, target, manifest, publication.values)
         event = Jsonb({"collection": table.collection, "version": version})
         connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
+    rebuild.swap(connection, rebuilt)
 
 
-def _replace(connection: Connection, table: Table, values: dict[str, Any], made_by: sql.Composable) -> None:
-    staged = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in table.attributes)
-    for statement in (FORMER, DELETE, UPDATE, INSERT):
-        query = sql.SQL(statement).format(
-            live=table.live,
-            history=table.history,
-            staged=table.staged,
-            outcome=table.outcome,
-            collection=sql.Literal(table.collection),
-            columns=table.columns,
-            staged_columns=staged,
-            made_by=made_by,
-        )
-        connection.execute(query, values)
-    connection.execute(sql.SQL("analyze {}").format(table.live))
+def _is_large(connection: Connection, table: Table, publication: Publication) -> bool:
+    """Whether it is quicker to make the table anew than to change it."""
+    changes = _count(connection, table.staged if table.collection in publication.first else table.outcome)
+    return changes >= REBUILD_FROM and changes >= REBUILD_SHARE * _count(connection, table.live)
 
 
-def _update_state(connection: Connection, table: Table, manifest: Manifest, values: dict[str, Any]) -> int:
+def _rebuild(connection: Connection, table: Table, publication: Publication, progress: Progress) -> None:
+    rebuild.create(connection, table)
+    for statement in (INSERT_ALL,) if table.collection in publication.first else (FORMER, INSERT_REBUILT):
+        _run(connection, statement, table, rebuild.new_table(table), publication)
+    progress.step("index", None)
+    rebuild.index(connection, table)
+
+
+def _amend(connection: Connection, table: Table, publication: Publication) -> None:
+    first = table.collection in publication.first
+    changes = 0
+    for statement in (INSERT_ALL,) if first else (FORMER, DELETE, UPDATE, INSERT):
+        changes += _run(connection, statement, table, table.live, publication)
+    row = connection.execute("select reltuples from pg_class where oid = %s::regclass", [table.name]).fetchone()
+    if row and changes >= ANALYZE_SHARE * row[0]:
+        connection.execute(sql.SQL("analyze {}").format(table.live))
+
+
+def _run(
+    connection: Connection, statement: LiteralString, table: Table, target: sql.Identifier, publication: Publication
+) -> int:
+    query = sql.SQL(statement).format(
+        live=table.live,
+        target=target,
+        history=table.history,
+        staged=table.staged,
+        outcome=table.outcome,
+        collection=sql.Literal(table.collection),
+        columns=table.columns,
+        staged_columns=table.staged_columns,
+        made_by=publication.made_by or PUBLISHING,
+        bits=sql.Literal(SEQUENCE_BITS),
+    )
+    return connection.execute(query, publication.values).rowcount
+
+
+def _update_state(
+    connection: Connection, table: Table, target: sql.Identifier, manifest: Manifest, values: dict[str, Any]
+) -> int:
     date = manifest.collections[table.collection].date
-    query = sql.SQL(STATE).format(live=table.live, date=sql.Identifier(date) if date else sql.SQL("null::date"))
-    values = {"collection": table.collection, "dataset": manifest.dataset, **values}
-    row = connection.execute(query, values).fetchone()
+    # a statement of its own, because several processes read for a select, never for an insert
+    query = sql.SQL(EXTENT).format(target=target, date=sql.Identifier(date) if date else sql.SQL("null::date"))
+    found = connection.execute(query).fetchone()
+    assert found  # noqa: S101 - an aggregate gives a row
+    names = ("features", "bbox", "half_width", "half_height", "first_date", "last_date")
+    state = dict(zip(names, found, strict=True)) | {"collection": table.collection, "dataset": manifest.dataset}
+    row = connection.execute(STATE, {**state, **values}).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row
     return row[0]
+
+
+def _count(connection: Connection, table: sql.Identifier) -> int:
+    row = connection.execute(sql.SQL("select count(*) from {}").format(table)).fetchone()
+    return row[0] if row else 0

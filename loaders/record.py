@@ -9,21 +9,25 @@ from loaders.ledger import read_records, trace
 from loaders.report import Report
 
 DELIVERY = """
-insert into provenance.delivery (dataset, digest, source, loader, status, started, refusal, rollback_of)
-values (%s, %s, %s, %s, %s, %s, %s, %s) returning id, finished
+insert into provenance.delivery (dataset, digest, source, loader, status, started, refusal, rollback_of, packages)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id, finished
 """
 FILE = """
 insert into provenance.file (delivery, name, url, size, sha256, listed, fetched) values (%s, %s, %s, %s, %s, %s, %s)
 """
 LOAD = """
 insert into provenance.load
-  (delivery, collection, read, inserted, updated, unchanged, rejected, duplicate, deleted, repaired)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+  (delivery, collection, read, inserted, updated, unchanged, rejected, duplicate, deleted, repaired, kept)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 CHECKED = "insert into provenance.checked (delivery, collection, rule, passed, detail) values (%s, %s, %s, %s, %s)"
 REJECTS = """
-insert into provenance.reject (delivery, collection, file, line, reason, raw)
-select %s, collection, file, line, reason, raw from staged_reject order by collection, file, line
+insert into provenance.reject (delivery, collection, file, line, reason, raw, rule, feature)
+select %s, collection, file, line, reason, raw, rule, feature from staged_reject order by collection, file, line
+"""
+REPAIRS = """
+insert into provenance.repair (delivery, collection, feature, file, line, reason, original)
+select %s, collection, feature, file, line, reason, original from staged_repair order by collection, file, line
 """
 
 
@@ -31,7 +35,8 @@ def record_delivery(
     connection: Connection, loader: str, report: Report, digest: str | None, status: str, refusal: str | None = None
 ) -> tuple[int, datetime]:
     """Record a delivery with its files, counts, checks and rejects. Returns its id and the time it counts from."""
-    values = (report.dataset, digest, report.source, loader, status, report.started, refusal, report.rollback_of)
+    origin = (report.dataset, digest, report.source, loader)
+    values = (*origin, status, report.started, refusal, report.rollback_of, report.packages)
     row = connection.execute(DELIVERY, values).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row
     delivery, finished = row
@@ -53,23 +58,27 @@ def record_delivery(
                     c.duplicate,
                     c.deleted,
                     c.repaired,
+                    c.kept,
                 )
                 for name, c in report.collections.items()
             ],
         )
         cursor.executemany(CHECKED, [(delivery, c.collection, c.rule, c.passed, c.detail) for c in report.checks])
         cursor.execute(REJECTS, [delivery])
+        cursor.execute(REPAIRS, [delivery])
     return delivery, finished
 
 
-def is_known(connection: Connection, collections: Sequence[str], digest: str) -> bool:
-    """Whether each of the collections is as the very same files left it, read by the same loader."""
-    return all(_digest_in_effect(connection, collection) == digest for collection in collections)
+def is_known(connection: Connection, collections: Sequence[str], digest: str, packages: Sequence[str]) -> bool:
+    """Whether each of the collections, or these packages of it, is as the very same files left it, read by the same
+    loader.
+    """
+    return all(_digest_in_effect(connection, collection, packages) == digest for collection in collections)
 
 
-def _digest_in_effect(connection: Connection, collection: str) -> str | None:
+def _digest_in_effect(connection: Connection, collection: str, packages: Sequence[str]) -> str | None:
     """That of the last delivery, or where that was rolled back, of the one before it."""
-    records = read_records(connection, collection)
+    records = read_records(connection, collection, packages)
     digests = {record.id: record.digest for record in records}
     now = trace(records).now
     return None if now is None else digests[now]

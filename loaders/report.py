@@ -13,7 +13,10 @@ REJECTS_SHOWN = 20
 
 @dataclass
 class Counts:
-    """Rows of one collection; `deleted` and `repaired` stand beside the account, they are no part of `read`."""
+    """Rows of one collection; `deleted`, `repaired` and `kept` stand beside the account, they are no part of `read`.
+
+    `kept`: live features that stay as they are because their row was rejected.
+    """
 
     read: int = 0
     inserted: int = 0
@@ -23,6 +26,7 @@ class Counts:
     duplicate: int = 0
     deleted: int = 0
     repaired: int = 0
+    kept: int = 0
 
     @property
     def usable(self) -> int:
@@ -52,12 +56,28 @@ class Check:
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that was not loaded. `line`: line of a text file or record number of a Shape file, from 1."""
+    """A row that was not loaded. `line`: line of a text file or record number of a Shape file, from 1.
+
+    `rule`: what it breaks, one of checks.ROW_RULES; `feature`: its id, where that could be read.
+    """
 
     file: str
     line: int
     reason: str
     raw: str
+    rule: str = "value"
+    feature: str | None = None
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A row whose geometry was made valid. `original`: WKB as delivered."""
+
+    file: str
+    line: int
+    feature: str
+    reason: str
+    original: bytes
 
 
 @dataclass(frozen=True)
@@ -82,6 +102,7 @@ class Report:
     status: Status = "published"
     delivery: int | None = None
     rollback_of: int | None = None
+    packages: list[str] | None = None
     files: list[FileRecord] = field(default_factory=list)
     collections: dict[str, Counts] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)

@@ -13,16 +13,17 @@ from psycopg import Connection, sql
 
 from loaders.errors import LoadError
 from loaders.ledger import read_records, trace
+from loaders.locks import publishing
 from loaders.manifest import Manifest, read_manifest
 from loaders.priority import lower_backend_priority, lower_own_priority
 from loaders.progress import Progress, Quiet
-from loaders.publish import make_live
+from loaders.publish import Publication, make_live
 from loaders.record import record_delivery
 from loaders.report import Counts, Report
 from loaders.session import connect, explained, wait_for_turn
 from loaders.staging import Staging, Table, read_table
 
-DELIVERY = "select dataset, status, rollback_of, refusal from provenance.delivery where id = %s"
+DELIVERY = "select dataset, status, rollback_of, refusal, packages from provenance.delivery where id = %s"
 CHANGES = "select collection, inserted, updated, deleted from provenance.load where delivery = %s order by collection"
 RETURNING = """
 create temp table {staged} as
@@ -63,8 +64,9 @@ def roll_back(delivery: int, options: RollbackOptions) -> Report:
             if options.yielding:
                 lower_own_priority()
                 lower_backend_priority(connection)
-            dataset, former = _require_published(connection, delivery)
+            dataset, former, packages = _require_published(connection, delivery)
             report = Report(dataset, f"rollback of delivery {delivery}", datetime.now(UTC), rollback_of=delivery)
+            report.packages = packages
             wait_for_turn(connection, report, options.progress)
             _Rollback(connection, options, report, delivery, former).run(read_manifest(dataset))
     finally:
@@ -72,16 +74,16 @@ def roll_back(delivery: int, options: RollbackOptions) -> Report:
     return report
 
 
-def _require_published(connection: Connection, delivery: int) -> tuple[str, bool]:
-    """Dataset of the delivery, and whether it is a rollback itself. Raises LoadError where it published nothing."""
+def _require_published(connection: Connection, delivery: int) -> tuple[str, bool, list[str] | None]:
+    """Dataset of the delivery, if it is a rollback itself, its packages. Raises LoadError if it published nothing."""
     row = connection.execute(DELIVERY, [delivery]).fetchone()
     if row is None:
         raise LoadError(f"There is no delivery {delivery}. See: opennrw deliveries")
-    dataset, status, rollback_of, refusal = row
+    dataset, status, rollback_of, refusal, packages = row
     if status != "published":
         why = f"was refused: {refusal}" if status == "refused" else "held nothing new"
         raise LoadError(f"Delivery {delivery} changed nothing, so there is nothing to roll back: it {why}")
-    return dataset, rollback_of is not None
+    return dataset, rollback_of is not None, packages
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class _Rollback:
         """Compare and publish."""
         rows = self.connection.execute(CHANGES, [self.undone]).fetchall()
         expected = {name: Counts(inserted=i, updated=u, deleted=d) for name, i, u, d in rows}
+        with publishing(self.connection, list(expected), self.options.progress):
+            self._bring_back(manifest, expected)
+
+    def _bring_back(self, manifest: Manifest, expected: dict[str, Counts]) -> None:
         self._require_newest(expected)
         tables = [read_table(self.connection, name) for name, counts in expected.items() if counts.changed]
         Staging(self.connection, {}, self.options.progress)  # a rollback has no rejects
@@ -176,10 +182,11 @@ class _Rollback:
         with self.connection.transaction():
             delivery, now = record_delivery(self.connection, manifest.loader, self.report, None, "published")
             values = {"delivery": delivery, "now": now}
-            make_live(self.connection, manifest, tables, values, made_by=sql.SQL("o.delivery"))
             for table in tables:
                 names = {"collection": sql.Literal(table.collection), "outcome": table.outcome}
                 self.connection.execute(sql.SQL(RESTORED).format(**names), values)
+            publication = Publication(values, made_by=sql.SQL("o.delivery"))
+            make_live(self.connection, manifest, tables, publication, self.options.progress)
         self.report.delivery = delivery
 
 

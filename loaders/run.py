@@ -10,21 +10,23 @@ from tempfile import TemporaryDirectory
 
 from psycopg import Connection
 
-from loaders.checks import check_counts, find_refusals, require_balance
+from loaders.checks import check_collection, find_refusals, require_balance
 from loaders.context import Context
 from loaders.delivery import digest_delivery, unpack_delivery
-from loaders.diff import compare, read_rejects
+from loaders.diff import Comparison, read_rejects
 from loaders.errors import DeliveryRefused, InvalidDelivery
 from loaders.fetch import fetch
+from loaders.locks import publishing
 from loaders.manifest import Manifest, read_manifest
+from loaders.packages import Scope, check_packages, find_packages, to_scope
 from loaders.priority import lower_backend_priority, lower_own_priority
 from loaders.progress import Progress, Quiet
-from loaders.publish import publish
+from loaders.publish import Publication, make_live
 from loaders.record import is_known, record_delivery
-from loaders.report import Check, Report
+from loaders.report import Check, Counts, Report
 from loaders.retries import DEFAULT_POLICY, FetchPolicy
 from loaders.session import connect, explained, wait_for_turn
-from loaders.staging import Staging, read_table
+from loaders.staging import Staging, Table, read_table
 from loaders.store import StoredFile, in_use
 
 
@@ -78,27 +80,44 @@ class _Load:
     def run(self, stored: list[StoredFile]) -> None:
         """Bring the stored files in, unless the same ones came in before."""
         digest = digest_delivery(self.manifest, stored)
+        packages = find_packages([file.record.name for file in stored], self.manifest)
+        self.report.packages = list(packages) or None
         wait_for_turn(self.connection, self.report, self.options.progress)
-        tables = {name: read_table(self.connection, name) for name in self.wanted}
-        if not self.options.dry_run and is_known(self.connection, self.wanted, digest):
+        sources = self.manifest.collections
+        tables = {name: read_table(self.connection, name, sources[name].volatile) for name in self.wanted}
+        if not self.options.dry_run and is_known(self.connection, self.wanted, digest, packages):
             self.report.status = "unchanged"
             return
         staging = Staging(self.connection, tables, self.options.progress)
         try:
             self._stage(stored, staging)
-            self._compare(staging)
+            with publishing(self.connection, self.wanted, self.options.progress):
+                self._bring_in(staging, digest)
         except InvalidDelivery as error:
             self.report.checks.append(Check(error.collection, error.rule, False, str(error)))
             self._refuse([str(error)], digest)
+
+    def _bring_in(self, staging: Staging, digest: str) -> None:
+        """Compare what is staged with what is live, and publish it if the checks allow."""
+        first = self._compare(staging)
         refusals = find_refusals(self.report.checks, self.options.source is None, self.options.accept_shrink)
         if refusals:
             self._refuse(refusals, digest)
         elif self.options.dry_run:
             self.report.status = "dry-run"
         else:
-            self.options.progress.step("publish", None)
-            with self.report.timed("publish"):
-                publish(self.connection, self.manifest, list(tables.values()), self.report, digest)
+            self._publish(list(staging.tables.values()), first, digest)
+
+    def _publish(self, tables: list[Table], first: frozenset[str], digest: str) -> None:
+        """Make the staged rows of all tables live at once."""
+        changed = [table for table in tables if self.report.collections[table.collection].changed]
+        status = "published" if changed else "unchanged"
+        self.options.progress.step("publish", None)
+        with self.report.timed("publish"), self.connection.transaction():
+            delivery, now = record_delivery(self.connection, self.manifest.loader, self.report, digest, status)
+            publication = Publication({"delivery": delivery, "now": now}, first=first)
+            make_live(self.connection, self.manifest, changed, publication, self.options.progress)
+        self.report.status, self.report.delivery = status, delivery
 
     def _stage(self, stored: list[StoredFile], staging: Staging) -> None:
         with TemporaryDirectory(prefix="load-", dir=self.options.store) as folder:
@@ -107,18 +126,32 @@ class _Load:
                 unpacked = unpack_delivery(self.manifest, stored, Path(folder))
             self.report.checks.append(unpacked.check(self.manifest))
             self.options.progress.step("stage", None)
-            with self.report.timed("stage"):
+            with self.report.timed("stage"), staging.receiving():
                 _loader(self.manifest.dataset)(Context(self.manifest, unpacked.files, self.wanted, staging))
 
-    def _compare(self, staging: Staging) -> None:
+    def _compare(self, staging: Staging) -> frozenset[str]:
+        """Count and check; the collections of which nothing is live yet."""
         self.options.progress.step("compare", None)
+        scope = to_scope(self.manifest, tuple(self.report.packages or ()))
+        first = set()
         with self.report.timed("compare"):
             for name, table in staging.tables.items():
-                counts = compare(self.connection, table, staging)
+                counts, empty = Comparison(self.connection, table, staging, scope).run()
                 require_balance(name, counts)
                 self.report.collections[name] = counts
-                self.report.checks += check_counts(self.connection, table, self.manifest.collections[name], counts)
+                self.report.checks += self._check(table, counts, scope)
+                first |= {name} if empty else set()
         self.report.rejects, self.report.first_rejects = read_rejects(self.connection)
+        return frozenset(first)
+
+    def _check(self, table: Table, counts: Counts, scope: Scope) -> list[Check]:
+        source = self.manifest.collections[table.collection]
+        checks = check_collection(self.connection, table, source, counts)
+        if not scope:
+            return checks
+        # the rules on numbers are about the whole state, or about each package
+        of_whole = {"min", "shrink"}
+        return [c for c in checks if c.rule not in of_whole] + check_packages(self.connection, table, scope)
 
     def _refuse(self, reasons: list[str], digest: str) -> None:
         self.report.status = "refused"

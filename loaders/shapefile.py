@@ -1,16 +1,17 @@
-"""What the parts of a Shape file say of it: its CRS, its number of records, the encoding of its texts."""
+"""What the parts of a Shape file say of it: its CRS, its records, the encoding of its texts."""
 
 import codecs
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from loaders.area import ZONE_PREFIX
+from loaders.dbf import Table, open_table
 from loaders.errors import InvalidDelivery
-from loaders.geometry import ZONE_PREFIX
+from loaders.shp import HEAD, INDEX_ENTRY, Records
 
-DELETED = ord("*")
 ENCODINGS = {
     **dict.fromkeys(("utf-8", "utf8", "65001"), "UTF-8"),
     **dict.fromkeys(("1252", "cp1252", "windows-1252", "ansi 1252", "iso-8859-1", "88591", "latin1"), "CP1252"),
@@ -22,6 +23,23 @@ UTM32 = {
     "Scale factor at natural origin": 0.9996,
     "False northing": 0.0,
 }
+MAX_PRJ = 1 << 16
+# ESRI Shapefile Technical Description (1998)
+FILE_CODE = 9994
+POLYGONS = {5: "Polygon", 15: "PolygonZ", 25: "PolygonM"}
+OTHERS = {0: "nothing", 1: "points", 3: "lines", 8: "multipoints", 11: "points", 13: "lines", 18: "multipoints",
+          21: "points", 23: "lines", 28: "multipoints", 31: "multipatches"}  # fmt: skip
+BATCH = 16_384
+BATCH_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A whole Shape file: its table, its records, and how many of them to read at once."""
+
+    table: Table
+    records: Records
+    batch: int
 
 
 def sibling(shp: Path, suffix: str) -> Path | None:
@@ -32,14 +50,14 @@ def sibling(shp: Path, suffix: str) -> Path | None:
 def read_false_east(shp: Path) -> float:
     """0 for EPSG:25832, the zone prefix for EPSG:4647; judged by the projection, as names differ between programs."""
     prj = sibling(shp, ".prj")
-    text = prj.read_text("utf-8", "replace") if prj else ""
+    text = _read_start(prj).decode("utf-8", "replace") if prj else ""
     try:
         crs = CRS.from_wkt(text)
         operation = crs.coordinate_operation
         parameters = {p.name: float(p.value) for p in operation.params} if operation else {}
         false_east = parameters.pop("False easting", 0.0) - 500_000.0
         ellipsoid = crs.ellipsoid and (crs.ellipsoid.semi_major_metre, round(crs.ellipsoid.inverse_flattening, 9))
-    except CRSError:
+    except (CRSError, ValueError):
         false_east, parameters, ellipsoid = -1.0, {}, None
     if parameters != UTM32 or ellipsoid != GRS80 or false_east not in {0.0, ZONE_PREFIX}:
         raise InvalidDelivery(
@@ -50,51 +68,71 @@ def read_false_east(shp: Path) -> float:
     return false_east
 
 
-def count_records(shp: Path) -> int:
-    """Records that are not deleted, by the headers of the three files; they must agree, or one was cut off."""
+def _read_start(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(MAX_PRJ)
+
+
+def open_parts(shp: Path) -> Parts:
+    """Hold the parts against each other before anything reads their content. Raises InvalidDelivery."""
     shx, dbf = sibling(shp, ".shx"), sibling(shp, ".dbf")
     assert shx is not None  # noqa: S101 - the layer was seen to be whole
     assert dbf is not None  # noqa: S101
-    with shp.open("rb") as opened:
-        listed = int.from_bytes(opened.read(100)[24:28], "big") * 2
-    with dbf.open("rb") as opened:
-        header = opened.read(32)
-    in_index = (shx.stat().st_size - 100) // 8
-    in_table, start, size = (int.from_bytes(header[a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
-    if listed != shp.stat().st_size or in_index != in_table or start + in_table * size > dbf.stat().st_size:
+    _check_header(shp)
+    table, records = open_table(dbf), Records(shp, shx)
+    if records.count != table.records or (shx.stat().st_size - HEAD) % INDEX_ENTRY.itemsize:
+        raise _disagreeing(f"{shx.name} has {records.count} records, {dbf.name} has {table.records}")
+    most = max(records.most_bytes(), BATCH * table.record_size)
+    return Parts(table, records, max(1, min(BATCH, BATCH * BATCH_BYTES // max(most, 1))))
+
+
+def _check_header(shp: Path) -> None:
+    header = _read_start(shp)[:HEAD]
+    listed, size = int.from_bytes(header[24:28], "big") * 2, shp.stat().st_size
+    kind = int.from_bytes(header[32:36], "little")
+    if int.from_bytes(header[:4], "big") != FILE_CODE or size < HEAD:
+        raise InvalidDelivery("files", f"{shp.name} does not begin like a Shape file. Fetch the delivery again.")
+    if listed != size:
+        raise _disagreeing(f"{shp.name} has {size} bytes, its header says {listed}")
+    if kind not in POLYGONS:
         raise InvalidDelivery(
-            "files",
-            f"{shp.name} has {shp.stat().st_size} bytes (its header says {listed}), {shx.name} has {in_index} records, "
-            f"{dbf.name} has {dbf.stat().st_size} bytes for {in_table} records: they must agree. "
-            "Fetch the delivery again.",
+            "geometry",
+            f"{shp.name} holds {OTHERS.get(kind, f'the unknown type {kind}')}; it must hold polygons. "
+            "Give the delivery that the loader is made for.",
         )
-    if not in_table:
-        return 0
-    records = np.memmap(dbf, np.uint8, "r", start, (in_table, size))
-    return in_table - int(np.count_nonzero(records[:, 0] == DELETED))
 
 
-def find_encoding(shp: Path) -> str:
+def _disagreeing(fault: str) -> InvalidDelivery:
+    return InvalidDelivery("files", f"{fault}: they must agree. Fetch the delivery again.")
+
+
+def find_encoding(shp: Path, table: Table) -> str:
     """As the .cpg says; without one UTF-8 where the whole table is valid UTF-8, otherwise cp1252."""
-    cpg, dbf = sibling(shp, ".cpg"), sibling(shp, ".dbf")
+    cpg = sibling(shp, ".cpg")
     if cpg is None:
-        return "UTF-8" if dbf and _is_utf8(dbf) else "CP1252"
-    name = cpg.read_text("ascii", "replace").strip().lower()
+        return "UTF-8" if _is_utf8(table)[0] else "CP1252"
+    name = _read_start(cpg).decode("utf-8-sig", "replace").strip().lower()
     if name not in ENCODINGS:
+        known = ", ".join(sorted(ENCODINGS))
+        raise InvalidDelivery("encoding", f"{cpg.name} says '{name[:60]}'; known are {known}. Correct it or remove it.")
+    if ENCODINGS[name] == "CP1252" and _is_utf8(table) == (True, True):
         raise InvalidDelivery(
-            "encoding", f"{cpg.name} says '{name}'; known are {', '.join(sorted(ENCODINGS))}. Correct it or remove it."
+            "encoding",
+            f"{cpg.name} says '{name}', but all texts of {table.path.name} are UTF-8. "
+            f"If they read right in UTF-8, write UTF-8 into {cpg.name}.",
         )
     return ENCODINGS[name]
 
 
-def _is_utf8(path: Path) -> bool:
+def _is_utf8(table: Table) -> tuple[bool, bool]:
+    """Whether all bytes of the records are UTF-8, and whether any of them is beyond ASCII."""
     decoder = codecs.getincrementaldecoder("utf-8")()
+    beyond = False
     try:
-        with path.open("rb") as opened:
-            opened.seek(int.from_bytes(opened.read(10)[8:10], "little"))
-            while chunk := opened.read(1 << 20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
+        for block in table.blocks():
+            beyond = beyond or not block.isascii()
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return False, beyond
+    return True, beyond

@@ -1,56 +1,46 @@
 """Shape files: which layers a delivery holds, whether they are whole, and their rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyogrio
 import pyogrio.raw
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from loaders.batch import Batch, Sieve
 from loaders.context import Context
+from loaders.dbf import Column, to_texts
 from loaders.errors import InvalidDelivery
 from loaders.geometry import multipolygons
+from loaders.manifest import CollectionSource, Manifest
 from loaders.report import Reject
-from loaders.shapefile import count_records, find_encoding, read_false_east
-from loaders.values import parse_dates, parse_numbers, parse_texts
+from loaders.shapefile import Parts, find_encoding, open_parts, read_false_east
+from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts
 
-BATCH = 16_384
 PARTS = (".shp", ".shx", ".dbf", ".prj")
 ARROW_TYPES = {"text": pa.string(), "date": pa.date32(), "integer": pa.int32(), "number": pa.float64()}
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column of a Shape file's table and the attribute it becomes."""
-
-    source: str
-    name: str
-    kind: Literal["text", "date", "integer", "number"] = "text"
-    required: bool = True
-
+# dBASE's types that a column of the manifest's type may have
+FITTING = {"text": "C", "date": "CD", "integer": "CNF", "number": "CNF"}
+LONGEST_NAME = 10
+NAMES_SHOWN = 20
 
 Rule = Callable[[dict[str, pa.Array], Sieve], None]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """How the rows of a layer are read: its columns, which of them is the key, and what else must hold."""
+def stage_layers(context: Context, rules: dict[str, Rule]) -> None:
+    """Stage the wanted collections; `rules` say what must hold of their rows beyond the manifest.
 
-    fields: tuple[Field, ...]
-    key: str
-    rule: Rule
-
-
-def stage_layers(context: Context, layers: dict[str, Layer]) -> None:
-    """Stage the wanted collections. Raises InvalidDelivery for an unknown or incomplete layer."""
+    Raises InvalidDelivery for an unknown or incomplete layer.
+    """
     paths = find_layers(context)
     for collection, path in paths.items():
-        _stage(context, collection, path, layers[collection])
+        _stage(context, collection, path, rules[collection])
 
 
 def find_layers(context: Context) -> dict[str, Path]:
@@ -84,73 +74,125 @@ def _whole(layer: str, collection: str, parts: dict[str, Path], wanted: tuple[st
     return parts[layer + ".shp"]
 
 
-def _stage(context: Context, collection: str, path: Path, layer: Layer) -> None:
+@dataclass(frozen=True)
+class _Reader:
+    """How the rows of one layer are read."""
+
+    path: Path
+    source: CollectionSource
+    manifest: Manifest
+    parts: Parts
+    encoding: str
+    false_east: float
+    rule: Rule
+
+    def sift(self, fids: np.ndarray, wkb: pa.Array) -> tuple[Batch, list[Reject]]:
+        """Usable rows and rejects of the records that GDAL counts from 0."""
+        table = self.parts.table
+        first = int(fids[0])
+        records = table.read(first, int(fids[-1]) - first + 1)[fids - first]
+        sieve = Sieve(self.path.name, fids + 1, partial(_raw, records, table.columns))
+        columns = {column.name: column for column in table.columns}
+        attributes = {}
+        for name, kind in (self.source.columns | self.source.optional).items():
+            column = columns.get(_in_file(name))
+            attributes[name] = self._parse(records, column, kind, sieve) if column else _nulls(kind, len(fids))
+        self.rule(attributes, sieve)
+        self.parts.records.refuse_broken(fids, sieve)
+        geometries = multipolygons(wkb, self.false_east, self.manifest.area_of_use, sieve)
+        ids = attributes[self.source.key]
+        return sieve.batch(ids, attributes, geometries), sieve.rejects(ids)
+
+    def _parse(self, records: np.ndarray, column: Column, kind: str, sieve: Sieve) -> pa.Array:
+        texts = parse_texts(to_texts(records, column, self.encoding, sieve), column.name, sieve)
+        if kind == "date":
+            return parse_dates(texts, column.name, self.source.since, sieve)
+        if kind == "text":
+            return texts
+        return (parse_integers if kind == "integer" else parse_numbers)(texts, column.name, sieve)
+
+
+def _stage(context: Context, collection: str, path: Path, rule: Rule) -> None:
+    source = context.manifest.collections[collection]
     try:
         false_east = read_false_east(path)
-        context.staging.count(collection, count_records(path))
-        _require_columns(path, layer.fields)
-        for table in _read(path, find_encoding(path)):
-            batch, rejects = _sift(table, path.name, layer, false_east)
+        parts = open_parts(path)
+        _require_columns(path, source, parts.table.columns)
+        context.staging.count(collection, parts.table.count_live())
+        encoding = find_encoding(path, parts.table)
+        reader = _Reader(path, source, context.manifest, parts, encoding, false_east, rule)
+        for fids, wkb in _read(path, parts.batch):
+            batch, rejects = reader.sift(fids, wkb)
             context.staging.write(collection, batch, rejects)
     except InvalidDelivery as error:
         raise InvalidDelivery(error.rule, str(error), collection) from error
-    except DataSourceError as error:
+    except (DataSourceError, DataLayerError, FeatureError) as error:
         raise InvalidDelivery(
             "files", f"{path.name} cannot be read: {error}. Fetch the delivery again.", collection
         ) from error
 
 
-def _sift(table: pa.RecordBatch, file: str, layer: Layer, false_east: float) -> tuple[Batch, list[Reject]]:
-    records = table["OGC_FID"].to_numpy() + 1
-    sieve = Sieve(file, records, partial(_raw, table))
-    attributes = {field.name: _parse(table, field, sieve) for field in layer.fields}
-    layer.rule(attributes, sieve)
-    geometries = multipolygons(table["wkb_geometry"].to_numpy(zero_copy_only=False), false_east, sieve)
-    return sieve.batch(attributes[layer.key], attributes, geometries), sieve.rejects()
+def _read(path: Path, batch: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    """Numbers of the records, from 0 and rising, and their WKB; without those that are deleted."""
+    options = {"columns": [], "batch_size": batch, "return_fids": True, "use_pyarrow": True}
+    with _quietly():
+        source = pyogrio.raw.open_arrow(path, **options)
+    with source as (_, reader):
+        while table := _next(reader):
+            yield table["OGC_FID"].to_numpy(), table["wkb_geometry"]
 
 
-def _require_columns(path: Path, fields: Sequence[Field]) -> None:
-    present = set(pyogrio.read_info(path)["fields"])
-    known = {field.source: field.required for field in fields}
-    missing = sorted(name for name, required in known.items() if required and name not in present)
-    unknown = sorted(present - known.keys())
-    if missing or unknown:
-        faults = [
-            f"{text} {', '.join(names)}" for text, names in (("lacks", missing), ("has in addition", unknown)) if names
-        ]
+def _next(reader: Any) -> pa.RecordBatch | None:
+    with _quietly():
+        return next((table for table in reader if len(table)), None)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """GDAL warns of what the checks here reject or repair, by record and with a remedy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column, ...]) -> None:
+    known = {_in_file(name): kind for name, kind in (source.columns | source.optional).items()}
+    present = {column.name: column.kind for column in columns}
+    missing = [_in_file(name) for name in source.columns if _in_file(name) not in present]
+    unknown = [name for name in present if name not in known]
+    other = [
+        f"{name} ({kind}, not {' or '.join(FITTING[known[name]])})"
+        for name, kind in present.items()
+        if name in known and kind not in FITTING[known[name]]
+    ]
+    faults = {"lacks": missing, "has in addition": unknown, "has of another type": other}
+    if any(faults.values()):
+        described = " and ".join(f"{text} {_listed(names)}" for text, names in faults.items() if names)
         raise InvalidDelivery(
             "columns",
-            f"{path.name} {' and '.join(faults)}; the loader knows the columns {', '.join(known)}. "
+            f"{path.name} {described}; the loader knows the columns {', '.join(known)}. "
             "If the publisher changed the layout, the loader, its table and its collection must follow.",
         )
 
 
-def _read(path: Path, encoding: str) -> Iterator[pa.RecordBatch]:
-    options = {"encoding": encoding, "batch_size": BATCH, "return_fids": True, "use_pyarrow": True}
-    with pyogrio.raw.open_arrow(path, **options) as (_, reader):
-        yield from reader
+def _in_file(name: str) -> str:
+    return name.upper()[:LONGEST_NAME]
 
 
-def _parse(table: pa.RecordBatch, field: Field, sieve: Sieve) -> pa.Array:
-    if field.source not in table.schema.names:
-        return pa.nulls(len(table), ARROW_TYPES[field.kind])
-    column = table[field.source]
-    if pa.types.is_string(column.type):
-        column = parse_texts(column, field.source, sieve)
-    if field.kind == "date":
-        return parse_dates(column, field.source, sieve)
-    if field.kind == "text":
-        return column
-    return parse_numbers(column, field.source, sieve).cast(ARROW_TYPES[field.kind], safe=False)
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
-def _raw(table: pa.RecordBatch, index: int) -> str:
+def _nulls(kind: str, count: int) -> pa.Array:
+    return pa.nulls(count, ARROW_TYPES[kind])
+
+
+def _raw(records: np.ndarray, columns: tuple[Column, ...], index: int) -> str:
     """The record's attributes as a reader of the report can find them again."""
-    names = [name for name in table.schema.names if name not in {"OGC_FID", "wkb_geometry"}]
-    return "; ".join(f"{name}={_shown(table[name][index])}" for name in names)
+    record = records[index].tobytes()
+    return "; ".join(f"{c.name}={_shown(record[c.start : c.start + c.width])}" for c in columns)
 
 
-def _shown(value: pa.Scalar) -> str:
-    if pa.types.is_string(value.type) and value.is_valid:
-        return value.cast(pa.binary()).as_py().decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return str(value)
+def _shown(value: bytes) -> str:
+    return value.rstrip(b" \0").decode("utf-8", "backslashreplace").replace("\0", "\\x00")

@@ -13,6 +13,8 @@ CELL = 4.0
 ORIGIN_EAST = 274_000.0
 ORIGIN_NORTH = 5_568_000.0
 SEQUENCE_BITS = 20
+# west, south, east, north
+GRID = (ORIGIN_EAST, ORIGIN_NORTH, ORIGIN_EAST + CELL * SIZE, ORIGIN_NORTH + CELL * SIZE)
 
 
 def hilbert_codes(east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.int64]:

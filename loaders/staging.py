@@ -1,32 +1,54 @@
 """Rows in temporary tables of the session that will publish them: when it ends, however it ends, nothing is left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+import psycopg
 import pyarrow as pa
-from psycopg import Connection, sql
+from psycopg import Connection, Copy, Cursor, sql
+from psycopg.copy import QueuedLibpqWriter
 
 from loaders.batch import Batch
-from loaders.binary_copy import HEADER, TRAILER, encode_rows
-from loaders.errors import LoadError
+from loaders.binary_copy import HEADER, TRAILER, digest_fields, encode_fields, encode_rows
+from loaders.errors import InvalidDelivery, LoadError
 from loaders.progress import Progress
-from loaders.report import Reject
+from loaders.report import Reject, Repair
 from loaders.spatial_key import hilbert_codes
 
+# a delivery that breaks rules in every row must not fill the disk with reasons
+MAX_REJECTS = 1_000_000
+# rejects and repairs are few: they wait here, so that the rows' COPY need not end for each
+MAX_WAITING = 2_000
+TEMPORARY = """
+create temp table staged_reject
+  (collection text, file text, line bigint, reason text, raw text, rule text, feature text);
+create temp table staged_repair (collection text, file text, line bigint, feature text, reason text, original bytea);
+"""
 STAGED = """
 create table {staged} as
-select 0::bigint as row, 0::int2 as file, 0::bigint as line, false as repaired, 0::bigint as cell, id, {columns}, geom
+select 0::bigint as row, 0::int2 as file, 0::bigint as line, false as repaired, 0::bigint as cell, digest, id,
+  {columns}, geom
 from {live} with no data
 """
 
 
 @dataclass(frozen=True)
 class Table:
-    """A collection's tables and its attributes, a column's name to the name of its PostgreSQL type."""
+    """A collection's tables and its attributes, a column's name to the name of its PostgreSQL type.
+
+    `volatile`: the attributes whose change alone is none; the digest leaves them out.
+    """
 
     collection: str
     attributes: dict[str, str]
+    volatile: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the live table, for `regclass`."""
+        return f"geobasis.{self.collection}"
 
     @property
     def live(self) -> sql.Identifier:
@@ -50,11 +72,22 @@ class Table:
 
     @property
     def columns(self) -> sql.Composed:
-        """The attributes, separated by commas."""
-        return sql.SQL(", ").join(map(sql.Identifier, self.attributes))
+        """The attributes, separated by commas: the volatile ones first, then those that the digest is made of."""
+        return sql.SQL(", ").join(map(sql.Identifier, (*self.volatile, *self.lasting)))
+
+    @property
+    def staged_columns(self) -> sql.Composed:
+        """The same, of a table that the query calls `s`."""
+        names = (*self.volatile, *self.lasting)
+        return sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in names)
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """The attributes that make a version of a feature."""
+        return tuple(name for name in self.attributes if name not in self.volatile)
 
 
-def read_table(connection: Connection, collection: str) -> Table:
+def read_table(connection: Connection, collection: str, volatile: Sequence[str] = ()) -> Table:
     """A collection's table as the database has it. Raises LoadError where it does not exist."""
     rows = connection.execute(
         """select a.attname, t.typname from pg_attribute a join pg_type t on t.oid = a.atttypid
@@ -64,12 +97,12 @@ def read_table(connection: Connection, collection: str) -> Table:
     ).fetchall()
     if not rows:
         raise LoadError(f"The table geobasis.{collection} does not exist. Run: opennrw db migrate")
-    return Table(collection, dict(rows))
+    return Table(collection, dict(rows), tuple(name for name, _ in rows if name in volatile))
 
 
 @dataclass
 class Staging:
-    """Takes rows of all collections of one load."""
+    """Takes rows of all collections of one load, inside `receiving`."""
 
     connection: Connection
     tables: dict[str, Table]
@@ -77,15 +110,30 @@ class Staging:
     files: list[str] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
     rows: int = 0
+    rejected: int = 0
+    _open: "_OpenCopy | None" = None
+    _rejects: list[tuple[str, Reject]] = field(default_factory=list)
+    _repairs: list[tuple[str, Repair]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.connection.execute(
-            "create temp table staged_reject (collection text, file text, line bigint, reason text, raw text)"
-        )
+        self.connection.execute(TEMPORARY)
         for table in self.tables.values():
             self.counted[table.collection] = 0
             names = {"staged": table.staged, "columns": table.columns, "live": table.live}
             self.connection.execute(sql.SQL(STAGED).format(**names))
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Rows may be written in the block. After it they are staged, or where it fails, the rejects alone."""
+        try:
+            yield
+        except BaseException as error:
+            self._end(error)
+            if isinstance(error, InvalidDelivery):
+                self._flush()
+            raise
+        self._end()
+        self._flush()
 
     def count(self, collection: str, rows: int) -> None:
         """Take note of rows that the source holds, counted apart from reading them."""
@@ -99,39 +147,99 @@ class Staging:
                 f"The loader gives {collection} the columns {', '.join(batch.attributes)}; "
                 f"the table geobasis.{collection} has {', '.join(table.attributes)}. Run: opennrw db migrate"
             )
+        self._rejects += [(collection, reject) for reject in rejects]
+        self._repairs += [(collection, repair) for repair in batch.repairs]
+        if len(self._rejects) + len(self._repairs) > MAX_WAITING:
+            self._end()
+            self._flush()
         if len(batch.lines):
-            self._copy(table, batch)
-        if rejects:
-            self._write_rejects(collection, rejects)
+            self._copy_to(table).write(self._encode(table, batch))
+        self._limit_rejects(collection, rejects)
         self.progress.advance(len(batch.lines) + len(rejects))
 
-    def _copy(self, table: Table, batch: Batch) -> None:
+    def _encode(self, table: Table, batch: Batch) -> memoryview:
         n = len(batch.lines)
-        own = {
-            "row": ("int8", np.arange(self.rows, self.rows + n)),
-            "file": ("int2", np.full(n, self._number_of(batch.file))),
-            "line": ("int8", batch.lines),
-            "repaired": ("bool", batch.geometries.repaired),
-            "cell": ("int8", hilbert_codes(batch.geometries.east, batch.geometries.north)),
-        }
+        lasting = table.lasting
+        signed = encode_fields(
+            [*(batch.attributes[name] for name in lasting), batch.geometries.ewkb],
+            [*(table.attributes[name] for name in lasting), "geometry"],
+        )
+        columns = [
+            pa.array(np.arange(self.rows, self.rows + n)),
+            pa.array(np.full(n, self._number_of(batch.file))),
+            pa.array(batch.lines),
+            pa.array(batch.geometries.repaired),
+            pa.array(hilbert_codes(batch.geometries.east, batch.geometries.north)),
+            digest_fields(signed),
+            batch.ids,
+            *(batch.attributes[name] for name in table.volatile),
+        ]
+        types = ["int8", "int2", "int8", "bool", "int8", "bytea", "text"]
+        types += [table.attributes[name] for name in table.volatile]
         self.rows += n
-        columns = [pa.array(values) for _, values in own.values()]
-        columns += [batch.ids, *(batch.attributes[name] for name in table.attributes), batch.geometries.ewkb]
-        types = [*(type_name for type_name, _ in own.values()), "text", *table.attributes.values(), "geometry"]
-        with (
-            self.connection.cursor() as cursor,
-            cursor.copy(sql.SQL("copy {} from stdin (format binary)").format(table.staged)) as copy,
-        ):
-            copy.write(HEADER)
-            copy.write(encode_rows(columns, types))
-            copy.write(TRAILER)
+        return encode_rows(len(types) + len(lasting) + 1, encode_fields(columns, types), signed)
 
-    def _write_rejects(self, collection: str, rejects: Sequence[Reject]) -> None:
-        with self.connection.cursor() as cursor, cursor.copy("copy staged_reject from stdin") as copy:
-            for reject in rejects:
-                copy.write_row((collection, reject.file, reject.line, reject.reason, reject.raw))
+    def _copy_to(self, table: Table) -> "_OpenCopy":
+        if self._open is None or self._open.table is not table:
+            self._end()
+            self._open = _OpenCopy(self.connection.cursor(), table)
+        return self._open
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._open is not None:
+            opened, self._open = self._open, None
+            opened.end(error)
+
+    def _flush(self) -> None:
+        """Write the rejects and repairs that wait."""
+        rejects, repairs = self._rejects, self._repairs
+        self._rejects, self._repairs = [], []
+        if rejects:
+            with self.connection.cursor() as cursor, cursor.copy("copy staged_reject from stdin") as copy:
+                for collection, r in rejects:
+                    copy.write_row((collection, r.file, r.line, r.reason, r.raw, r.rule, r.feature))
+        if repairs:
+            with self.connection.cursor() as cursor, cursor.copy("copy staged_repair from stdin") as copy:
+                for collection, r in repairs:
+                    copy.write_row((collection, r.file, r.line, r.feature, r.reason, r.original))
+
+    def _limit_rejects(self, collection: str, rejects: Sequence[Reject]) -> None:
+        self.rejected += len(rejects)
+        if self.rejected > MAX_REJECTS:
+            last = rejects[-1]
+            raise InvalidDelivery(
+                "rejects",
+                f"More than {MAX_REJECTS} rows were rejected, lately {last.file}, line {last.line}: {last.reason}. "
+                "Mend the cause of the first rejects, then load again.",
+                collection,
+            )
 
     def _number_of(self, file: str) -> int:
         if file not in self.files:
             self.files.append(file)
         return self.files.index(file)
+
+
+class _OpenCopy:
+    """One COPY for all batches of a collection; a thread sends one batch while the next is parsed."""
+
+    def __init__(self, cursor: Cursor, table: Table) -> None:
+        self.table = table
+        self._cursor = cursor
+        statement = sql.SQL("copy {} from stdin (format binary)").format(table.staged)
+        self._context = cursor.copy(statement, writer=QueuedLibpqWriter(cursor))
+        self._copy: Copy = self._context.__enter__()
+        self._copy.write(HEADER)
+
+    def write(self, rows: memoryview) -> None:
+        self._copy.write(rows)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Finish, or break off because of an error: then nothing of it is staged."""
+        with self._cursor:
+            if error is None:
+                self._copy.write(TRAILER)
+                self._context.__exit__(None, None, None)
+            else:
+                with suppress(psycopg.Error):
+                    self._context.__exit__(type(error), error, None)

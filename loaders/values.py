@@ -1,6 +1,7 @@
 """Values that deliveries hold as text. What does not parse is rejected by the sieve; empty is null."""
 
-from datetime import date, datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,14 @@ import pyarrow.compute as pc
 from loaders.batch import Mask, Sieve
 
 EMPTY = pa.scalar("")
-DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%Y%m%d", "%Y-%m-%dZ")
-NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?$"
+# with [0-9], because \d matches the digits of every script
+DATE_FORMS = (
+    re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})Z?"),
+    re.compile(r"(?P<day>[0-9]{2})\.(?P<month>[0-9]{2})\.(?P<year>[0-9]{4})"),
+    re.compile(r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"),
+)
+NUMBER = r"^[+-]?[0-9]{1,30}([.,][0-9]{1,30})?([eE][+-]?[0-9]{1,3})?$"
+MAX_INT32 = 2.0**31 - 1
 
 
 def parse_texts(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
@@ -20,7 +27,8 @@ def parse_texts(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
         column.validate(full=True)
     except pa.ArrowInvalid:
         column = _only_valid(column, name, sieve)
-    sieve.refuse(to_mask(pc.match_substring(column, "\0")), lambda _: f"{name} holds a zero byte; text must not")
+    zero = to_mask(pc.match_substring(column, "\0"))
+    sieve.refuse(zero, lambda _: f"{name} holds a zero byte; text must not", "encoding")
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(trimmed, EMPTY), None, trimmed)
 
@@ -34,7 +42,7 @@ def _only_valid(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
         except UnicodeDecodeError as error:
             texts.append(None)
             faults[index] = describe_bytes(error)
-    sieve.refuse(np.isin(np.arange(len(column)), list(faults)), lambda i: f"{name}: {faults[i]}")
+    sieve.refuse(np.isin(np.arange(len(column)), list(faults)), lambda i: f"{name}: {faults[i]}", "encoding")
     return pa.array(texts, pa.string())
 
 
@@ -48,34 +56,54 @@ def describe_bytes(error: UnicodeDecodeError) -> str:
     )
 
 
-def parse_dates(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
-    """Text, or dates already, as dates. A file holds few different dates, so each is parsed once."""
-    if pa.types.is_date(column.type):
-        return column
+def parse_dates(column: pa.Array, name: str, since: int, sieve: Sieve) -> pa.Array:
+    """Text as dates from the year `since` until today. A file holds few different dates, so each is parsed once."""
     encoded = column.dictionary_encode()
     dates = pa.array([_parse_date(text) for text in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
     bad = to_mask(pc.and_(dates.is_null(), column.is_valid()))
-    sieve.refuse(bad, lambda i: f"{name} '{column[i]}' is no date; it must look like 2026-07-01")
+    sieve.refuse(bad, lambda i: f"{name} {_shown(column[i])} is no date; it must look like 2026-07-01", "date")
+    early = to_mask(pc.less(dates, pa.scalar(date(since, 1, 1))))
+    sieve.refuse(early, lambda i: f"{name} {_shown(column[i])} is before {since}; correct it at the source", "date")
+    # a day on top, for the publisher's clock and ours need not agree
+    late = to_mask(pc.greater(dates, pa.scalar(datetime.now(UTC).date() + timedelta(days=1))))
+    sieve.refuse(late, lambda i: f"{name} {_shown(column[i])} lies in the future; correct it at the source", "date")
     return dates
 
 
 def _parse_date(text: str | None) -> date | None:
-    for form in DATE_FORMATS:
-        try:
-            return datetime.strptime(text or "", form).date()  # noqa: DTZ007 - a date has no zone
-        except ValueError:
-            continue
+    for form in DATE_FORMS:
+        if match := form.fullmatch(text or ""):
+            try:
+                return date(**{part: int(digits) for part, digits in match.groupdict().items()})
+            except ValueError:
+                return None
     return None
 
 
 def parse_numbers(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
-    """Text, or numbers already, as float64; decimal point or comma."""
-    if not pa.types.is_string(column.type):
-        return column.cast(pa.float64())
+    """Text as float64; decimal point or comma, no thousands separators."""
     matching = pc.match_substring_regex(column, NUMBER)
     bad = to_mask(pc.and_(pc.invert(matching), column.is_valid()))
-    sieve.refuse(bad, lambda i: f"{name} '{column[i]}' is no number; it must look like 349925.060 or 349925,060")
-    return pc.replace_substring(pc.if_else(matching, column, None), ",", ".").cast(pa.float64())
+    sieve.refuse(bad, lambda i: f"{name} {_shown(column[i])} is no number; it must look like 349925.060 or 349925,060")
+    numbers = pc.replace_substring(pc.if_else(matching, column, None), ",", ".").cast(pa.float64())
+    sieve.refuse(to_mask(pc.is_inf(numbers)), lambda i: f"{name} {_shown(column[i])} is too large a number")
+    return numbers
+
+
+def parse_integers(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
+    """Text as int32; also where a table writes it with decimals that are all zero."""
+    numbers = parse_numbers(column, name, sieve)
+    values = numbers.to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        whole = (values == np.floor(values)) & (np.abs(values) <= MAX_INT32)
+    bad = ~whole & ~np.isnan(values)
+    sieve.refuse(bad, lambda i: f"{name} {_shown(column[i])} is no integer of 32 bits")
+    return pa.array(np.where(whole, values, 0).astype(np.int32), mask=~whole)
+
+
+def _shown(value: pa.Scalar) -> str:
+    text = str(value)
+    return f"'{text}'" if len(text) <= 60 else f"'{text[:60]}…' ({len(text)} characters)"
 
 
 def join_texts(*columns: pa.Array) -> pa.Array:

@@ -5,25 +5,17 @@ import pyarrow.compute as pc
 
 from loaders.batch import Sieve
 from loaders.context import Context
-from loaders.shapes import Field, Layer, stage_layers
+from loaders.shapes import stage_layers
 from loaders.values import to_mask
-
-# a name of ten characters is the longest that the format can hold
-FIELDS = (
-    Field("AGS", "ags"),
-    Field("OI", "oi"),
-    Field("GFK", "gfk"),
-    Field("AKTUALITAE", "aktualitaet", "date"),
-)
 
 
 def load(context: Context) -> None:
     """Stage the delivery's rows."""
-    stage_layers(context, {"hausumring": Layer(FIELDS, key="oi", rule=_require_keys)})
+    stage_layers(context, {"hausumring": _require_keys})
 
 
 def _require_keys(attributes: dict[str, pa.Array], sieve: Sieve) -> None:
     keys = attributes["ags"]
-    sieve.refuse(to_mask(attributes["oi"].is_null()), lambda _: "OI is empty, every outline must have one")
+    sieve.refuse(to_mask(attributes["oi"].is_null()), lambda _: "OI is empty, every outline must have one", "key")
     in_state = to_mask(pc.match_substring_regex(keys, "^05[0-9]{6}$"))
-    sieve.refuse(~in_state, lambda i: f"AGS is '{keys[i]}', it must be eight digits that begin with 05")
+    sieve.refuse(~in_state, lambda i: f"AGS is '{keys[i]}', it must be eight digits that begin with 05", "key")

@@ -1,5 +1,6 @@
 """Zips that an honest publisher never makes."""
 
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
@@ -45,9 +46,9 @@ def test_wanted_members_without_their_folders(make: Make, target: Path) -> None:
     assert sorted(path.name for path in target.iterdir()) == ["a.txt", "b.txt"]
 
 
-def _link() -> zipfile.ZipInfo:
+def _special(kind: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo("link.txt")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    info.external_attr = (kind | 0o777) << 16
     return info
 
 
@@ -62,7 +63,12 @@ def _link() -> zipfile.ZipInfo:
         (["a.txt", "unten/A.TXT"], "holds two members with the name 'A.TXT'"),
         (["mehr.zip"], "holds the archive 'mehr.zip'; archives in archives are not unpacked"),
         (["mehr.tar.GZ"], "archives in archives are not unpacked"),
-        ([_link()], "holds the link 'link.txt'; only files are allowed"),
+        (["a\u0308.txt", "\xe4.txt"], "holds two members with the name '\xe4.txt'"),
+        (["a\nb.txt"], r"holds a member with an unusable name, 'a\\nb.txt'"),
+        (["a" * 250 + ".txt"], "holds a member with an unusable name, 'aaa"),
+        ([_special(stat.S_IFLNK)], "holds the link 'link.txt'; only files are allowed"),
+        ([_special(stat.S_IFIFO)], "holds the special file 'link.txt'; only files are allowed"),
+        ([_special(stat.S_IFCHR)], "holds the special file 'link.txt'; only files are allowed"),
     ],
 )
 def test_refused(make: Make, target: Path, members: list[str | zipfile.ZipInfo], fault: str) -> None:
@@ -127,3 +133,76 @@ def test_name_that_another_archive_brought(make: Make, target: Path) -> None:
     unpack(path, target, _is_text)
     with pytest.raises(InvalidDelivery, match=r"holds 'a.txt', which another file of the delivery holds too"):
         unpack(path, target, _is_text)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_choose_their_memory(tmp_path: Path, target: Path, method: int) -> None:
+    path = tmp_path / "delivery.zip"
+    with zipfile.ZipFile(path, "w", method) as opened:
+        opened.writestr("a.txt", b"x" * 100)
+    with pytest.raises(InvalidDelivery, match=rf"holds 'a.txt', packed by method {method}, not deflated"):
+        unpack(path, target, _is_text)
+
+
+def test_name_that_ends_at_a_zero_byte(make: Make, target: Path) -> None:
+    path = make("a.txt_.exe")
+    path.write_bytes(path.read_bytes().replace(b"a.txt_.exe", b"a.txt\0.exe"))
+    with pytest.raises(InvalidDelivery, match=r"holds a member with an unusable name, 'a.txt\\x00.exe'"):
+        unpack(path, target, _is_text)
+
+
+def test_many_small_members(make: Make, target: Path) -> None:
+    """Each below the size that matters, all together a bomb."""
+    path = make(*(f"{number}.txt" for number in range(40)), content=bytes(1 << 20))
+    with pytest.raises(InvalidDelivery, match=r"would unpack from \d+ to 41943040 bytes; at most 200 times"):
+        unpack(path, target, _is_text)
+
+
+def test_directory_of_millions(make: Make, target: Path) -> None:
+    """It is refused by what it says of its size, before any of it is read."""
+    path = make("a.txt")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x05\x06")
+    content[at + 12 : at + 16] = (100_000_000).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(InvalidDelivery, match=r"has a directory of 100000000 bytes; at most 4194304 are allowed"):
+        unpack(path, target, _is_text)
+
+
+def test_large_directory_of_zip64(tmp_path: Path, target: Path) -> None:
+    path = tmp_path / "delivery.zip"
+    with zipfile.ZipFile(path, "w") as opened:
+        for number in range(66_000):
+            opened.writestr(f"{number}.txt", b"")
+    with pytest.raises(
+        InvalidDelivery, match=r"has a directory of 4?\d{7} bytes; at most 4194304 are allowed"
+    ) as refused:
+        unpack(path, target, _is_text)
+    assert "4294967295" not in str(refused.value), "the size that stands for 'see ZIP64'"
+
+
+def test_members_that_share_bytes(make: Make, target: Path) -> None:
+    """Fifield's bomb: many entries of the directory point to one member."""
+    path = make("a.txt", "b.txt", content=bytes(range(256)))
+    content = bytearray(path.read_bytes())
+    second = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 4)
+    content[second + 42 : second + 46] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(InvalidDelivery, match=r"overlaps another member or the directory|Overlapped entries"):
+        unpack(path, target, _is_text)
+
+
+def test_data_that_are_not_deflated(make: Make, target: Path) -> None:
+    path = make("a.txt", content=bytes(range(256)) * 10)
+    content = bytearray(path.read_bytes())
+    content[35:45] = b"\xff" * 10
+    path.write_bytes(content)
+    with pytest.raises(InvalidDelivery, match=r"delivery.zip is not a whole zip file \(Error -3 while decompressing"):
+        unpack(path, target, _is_text)
+
+
+def test_more_than_the_disk_holds(make: Make, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type(shutil.disk_usage(target))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 90, 10))
+    with pytest.raises(InvalidDelivery, match=r"delivery.zip unpacks to 100 bytes, but 10 are free in .*Make room"):
+        unpack(make("a.txt", content=b"x" * 100), target, _is_text)

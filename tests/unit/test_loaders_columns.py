@@ -1,6 +1,7 @@
 """Columns on their way: the spatial key, text by blocks, checks of counts, PostgreSQL's binary format."""
 
 import datetime as dt
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import delimited
-from loaders.binary_copy import encode_rows
+from loaders.binary_copy import digest_fields, encode_fields, encode_rows
 from loaders.checks import find_refusals, require_balance
 from loaders.delimited import count_fields, read_rows
 from loaders.errors import InvalidDelivery, LoadError
@@ -61,12 +62,13 @@ def test_rows_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     assert read == [(1, "a", "1"), (3, "b", "2"), (5, None, None), (6, "ö", "ß"), (8, "e", "5")]
     assert [reject for block in rows for reject in block.rejects] == [
-        Reject("a.txt", 4, "the line has 3 fields, it must have 2", "c;3;4"),
+        Reject("a.txt", 4, "the line has 3 fields, it must have 2", "c;3;4", "lines"),
         Reject(
             "a.txt",
             7,
             "byte 0xe4 at position 3 is not UTF-8; in cp1252 it reads 'd;ä': the row must be UTF-8",
             "d;\\xe4",
+            "encoding",
         ),
     ]
     assert count_fields(path) == 2
@@ -90,7 +92,8 @@ def test_binary_rows() -> None:
         pa.array([1.5, None, -0.0]),
     ]
     null = b"\xff\xff\xff\xff"
-    rows = bytes(encode_rows(columns, ["text", "int4", "date", "bool", "float8"]))
+    types = ["text", "int4", "date", "bool", "float8"]
+    rows = bytes(encode_rows(5, encode_fields(columns[:2], types[:2]), encode_fields(columns[2:], types[2:])))
     assert rows == b"".join(
         [
             b"\x00\x05\x00\x00\x00\x02\xc3\xb6\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00\x01",
@@ -100,6 +103,21 @@ def test_binary_rows() -> None:
             b"\x00\x00\x00\x01\x00\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00",
         ]
     )
+
+
+def test_digests() -> None:
+    fields = encode_fields([pa.array(["a", "b", None, ""]), pa.array(["bc", "c", "", None])], ["text", "text"])
+    expected = [
+        sha256(part).digest()
+        for part in (
+            b"\0\0\0\1a\0\0\0\2bc",
+            b"\0\0\0\1b\0\0\0\1c",
+            b"\xff\xff\xff\xff\0\0\0\0",
+            b"\0\0\0\0\xff\xff\xff\xff",
+        )
+    ]
+    assert digest_fields(fields).to_pylist() == expected
+    assert digest_fields(fields.slice(1, 2)).to_pylist() == expected[1:3]
 
 
 def test_every_row_must_be_accounted_for() -> None:

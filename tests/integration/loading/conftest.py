@@ -9,7 +9,7 @@ import pyogrio.raw
 import pytest
 import shapely
 
-from loaders.gebref.load import SINCE_2023
+from loaders.manifest import read_manifest
 from loaders.report import Report
 from loaders.run import LoadOptions, load_dataset
 
@@ -48,7 +48,7 @@ def address() -> Callable[..., str]:
     def line(oid: str, **columns: str) -> str:
         given = f"N;{oid};A;05;Nordrhein-Westfalen;9;Arnsberg;62;Märkischer Kreis;052;Plettenberg;0000;;02418;Marl;2;;"
         values = f"{given}32;420565.275;5673959.771;2026-07-01".split(";")
-        row = dict(zip(SINCE_2023, values, strict=True))
+        row = dict(zip(read_manifest("gebref").collections["adresse"].columns, values, strict=True))
         assert columns.keys() <= row.keys()
         return ";".join({**row, **columns}.values())
 

@@ -83,7 +83,11 @@ def test_zone_prefix_of_4647_is_taken_away(
         ("EPSG:25832", (32_000_000, 0), "the easting bears the zone 32 as EPSG:4647 has it: check the delivery's .prj"),
         ("EPSG:25832", (5_300_000, -5_300_000), "northing and easting seem to be swapped"),
         ("EPSG:25832", (-200_000, 0), "check the delivery's CRS"),
-        ("EPSG:4647", (0, 0), "check the delivery's CRS"),
+        (
+            "EPSG:4647",
+            (0, 0),
+            "the easting lacks the zone 32, which EPSG:4647 puts before it",
+        ),
     ],
 )
 def test_prj_that_lies(
@@ -194,7 +198,7 @@ def test_geometries(load: Load, connection: Connection, write_layer: WriteLayer,
         ("square", "2026-07-01", 1, 10000),
     ]
     assert [(line, reason[:70]) for _, line, reason in _reasons(connection)] == [
-        (5, "the geometry is invalid and no area is left after repair: Too few poin"),
+        (5, "the geometry is invalid (Too few points in geometry component[400000 5"),
         (6, "the record has no geometry"),
     ]
 

@@ -1,0 +1,1 @@
+call provenance.trust_publications('hausumring');

@@ -1,0 +1,107 @@
+"""Products that come in packages, such as one file per district: each replaces its own features and no others.
+
+Which package a file holds says the group `package` of the manifest's file pattern; which features belong to it, a
+column of theirs that begins with that key.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection, sql
+
+from loaders.errors import InvalidDelivery
+from loaders.manifest import Manifest
+from loaders.report import Check
+from loaders.staging import Table
+
+LEAST_SHARE = 0.9
+COUNTS = """
+select p.package, (select count(*) from {staged} s where starts_with(s.{column}, p.package)),
+  (select count(*) from {live} s where starts_with(s.{column}, p.package))
+from unnest(%(packages)s::text[]) as p (package) order by 1
+"""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The live features that a delivery replaces: all, or those of its packages. True where it is packages.
+
+    `within` is the condition for a row, live or staged, that the query calls `s`.
+    """
+
+    name: str | None = None
+    packages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+    @property
+    def column(self) -> sql.Composable:
+        """The column that begins with a package's key."""
+        return sql.SQL("s.{}").format(sql.Identifier(self.name)) if self.name else sql.SQL("''")
+
+    @property
+    def within(self) -> sql.Composable:
+        """Whether the row belongs to the delivery's packages."""
+        if not self:
+            return sql.SQL("true")
+        tests = [sql.SQL("starts_with({}, {})").format(self.column, sql.Literal(key)) for key in self.packages]
+        return sql.SQL("({})").format(sql.SQL(" or ").join(tests))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Parameters for the texts that tell of the scope."""
+        return {"column": self.name, "packages": ", ".join(self.packages)}
+
+
+def package_of(name: str, manifest: Manifest) -> str | None:
+    """The key of the package that a delivered file holds; None where the product has no packages."""
+    found = re.fullmatch(manifest.file, name) if manifest.packages else None
+    return found["package"] if found else None
+
+
+def find_packages(names: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
+    """The packages that the delivered files hold, sorted; empty for a product without packages.
+
+    Raises InvalidDelivery for a file whose package cannot be told: its features would replace others'.
+    """
+    if manifest.packages is None:
+        return ()
+    keys = {name: package_of(name, manifest) for name in names}
+    unknown = sorted(name for name, key in keys.items() if not key)
+    if unknown:
+        raise InvalidDelivery(
+            "packages",
+            f"{unknown[0]} does not say which package it holds: the file's name must be like '{manifest.file}'. "
+            "Give the file under the publisher's name.",
+        )
+    return tuple(sorted({key for key in keys.values() if key}))
+
+
+def to_scope(manifest: Manifest, packages: tuple[str, ...]) -> Scope:
+    """What a delivery of these packages replaces."""
+    return Scope(manifest.packages.column, packages) if manifest.packages else Scope()
+
+
+def check_packages(connection: Connection, table: Table, scope: Scope) -> list[Check]:
+    """No package may shrink much, however large the others are. `staged` must be compared already."""
+    query = sql.SQL(COUNTS).format(staged=table.staged, live=table.live, column=sql.Identifier(str(scope.name)))
+    counts = connection.execute(query, {"packages": list(scope.packages)}).fetchall()
+    failed = [
+        f"package {package}: {usable} features, {live} are live"
+        for package, usable, live in counts
+        if not usable or usable < LEAST_SHARE * live
+    ]
+    detail = "; ".join(failed) if failed else f"{len(counts)} packages"
+    rule = f"; a package must hold at least {LEAST_SHARE:.0%} of them" if failed else ""
+    return [Check(table.collection, "shrink", not failed, detail + rule)]
+
+
+def select_packages(found: Sequence[str], wanted: Sequence[str], manifest: Manifest) -> None:
+    """Raises InvalidDelivery where a package that was asked for is not there."""
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        known = f"It has: {', '.join(found)}." if manifest.packages else "It comes as a whole: leave --area out."
+        raise InvalidDelivery("packages", f"The source has no package '{missing[0]}' of {manifest.dataset}. {known}")

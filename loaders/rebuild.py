@@ -1,0 +1,127 @@
+"""A table built anew beside the live one, then put into its place.
+
+Indexes made after the rows cost a fraction of indexes that every row passes through, and the rows lie in the order of
+their key. Readers go on reading the former table; the swap locks them out for milliseconds, at the very end of the
+transaction. What the transaction does not reach leaves nothing.
+"""
+
+import time
+
+from psycopg import Connection, sql
+from psycopg.errors import LockNotAvailable
+
+from loaders.errors import LoadError
+from loaders.staging import Table
+
+SWAP_ATTEMPTS = 600
+PAUSE = 0.25
+PATIENCE = "100ms"
+
+# what refers to the live table, or hangs on it in a way that a new one would not have
+HINDRANCES = """
+with t as (select format('geobasis.%%I', %(collection)s::text)::regclass::oid as oid)
+select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_depend d, t
+where d.refclassid = 'pg_class'::regclass and d.refobjid = t.oid and d.deptype = 'n'
+  and not (d.classid = 'pg_constraint'::regclass
+    and exists (select from pg_constraint c where c.oid = d.objid and c.conrelid = t.oid and c.contype <> 'f'))
+union all select 'trigger ' || tgname from pg_trigger, t where tgrelid = t.oid and not tgisinternal
+union all select 'foreign key ' || conname from pg_constraint, t where conrelid = t.oid and contype = 'f'
+union all select 'policy ' || polname from pg_policy, t where polrelid = t.oid
+union all select 'publication' from pg_publication_rel, t where prrelid = t.oid
+union all select 'parent' from pg_inherits, t where inhrelid = t.oid
+union all select 'statistics ' || stxname from pg_statistic_ext, t where stxrelid = t.oid
+union all select 'privilege on ' || attname from pg_attribute, t where attrelid = t.oid and attacl is not null
+"""
+INDEXES = """
+select c.conname, pg_get_constraintdef(c.oid),
+  replace(pg_get_indexdef(i.oid), format(' ON geobasis.%%I ', t.relname), format(' ON rebuild.%%I ', t.relname))
+from pg_class t join pg_index x on x.indrelid = t.oid join pg_class i on i.oid = x.indexrelid
+left join pg_constraint c on c.conindid = i.oid and c.conrelid = t.oid
+where t.oid = format('geobasis.%%I', %(collection)s::text)::regclass order by i.relname
+"""
+PRIVILEGES = """
+select a.privilege_type, case when a.grantee = 0 then null else a.grantee::regrole::text end, a.is_grantable
+from pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+where c.oid = format('geobasis.%%I', %(collection)s::text)::regclass and a.grantee <> c.relowner
+"""
+TRAITS = """
+select relowner::regrole::text, array_to_string(reloptions, ', '), obj_description(oid, 'pg_class')
+from pg_class where oid = format('geobasis.%%I', %(collection)s::text)::regclass
+"""
+
+
+def new_table(table: Table) -> sql.Identifier:
+    """The table that is being built."""
+    return sql.Identifier("rebuild", table.collection)
+
+
+def find_hindrances(connection: Connection, table: Table) -> list[str]:
+    """What forbids to put another table into the live one's place; empty where nothing does."""
+    return [row[0] for row in connection.execute(HINDRANCES, {"collection": table.collection})]
+
+
+def create(connection: Connection, table: Table) -> None:
+    """An empty table like the live one, without its indexes. From now on others may only read the live one."""
+    names = {"new": new_table(table), "live": table.live}
+    connection.execute(sql.SQL("lock table {live} in exclusive mode").format(**names))
+    connection.execute(
+        sql.SQL("create table {new} (like {live} including all excluding indexes excluding statistics)").format(**names)
+    )
+    row = connection.execute(TRAITS, {"collection": table.collection}).fetchone()
+    assert row  # noqa: S101 - the live table is there
+    owner, options, comment = row
+    connection.execute(sql.SQL("comment on table {new} is {text}").format(text=sql.Literal(comment), **names))
+    if options:
+        connection.execute(sql.SQL("alter table {new} set ({options})").format(options=sql.SQL(options), **names))
+    for privilege, grantee, grantable in connection.execute(PRIVILEGES, {"collection": table.collection}).fetchall():
+        connection.execute(
+            sql.SQL("grant {} on {new} to {}{}").format(
+                sql.SQL(privilege),
+                sql.SQL(grantee or "public"),
+                sql.SQL(" with grant option" if grantable else ""),
+                **names,
+            )
+        )
+    connection.execute(sql.SQL("alter table {new} owner to {owner}").format(owner=sql.SQL(owner), **names))
+
+
+def index(connection: Connection, table: Table) -> None:
+    """The indexes and keys of the live table, under their names, and statistics for the planner."""
+    for constraint, definition, made in connection.execute(INDEXES, {"collection": table.collection}).fetchall():
+        names = {
+            "new": new_table(table),
+            "name": sql.Identifier(constraint or ""),
+            "definition": sql.SQL(definition or ""),
+        }
+        added = sql.SQL("alter table {new} add constraint {name} {definition}").format(**names)
+        connection.execute(added if constraint else sql.SQL(made))
+    connection.execute(sql.SQL("analyze {}").format(new_table(table)))
+
+
+def swap(connection: Connection, tables: list[Table]) -> None:
+    """Put the new tables into the place of the live ones: the last thing in a transaction. Raises LoadError.
+
+    Whoever reads is waited for in short turns, so that nobody else waits longer than one turn.
+    """
+    for table in tables:
+        _lock(connection, table)
+    for table in tables:
+        connection.execute(sql.SQL("drop table {}").format(table.live))
+        connection.execute(sql.SQL("alter table {} set schema geobasis").format(new_table(table)))
+
+
+def _lock(connection: Connection, table: Table) -> None:
+    for _ in range(SWAP_ATTEMPTS):
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(PATIENCE)))
+                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(table.live))
+                connection.execute("set local lock_timeout = 0")
+            return
+        except LockNotAvailable:
+            time.sleep(PAUSE)
+    raise LoadError(
+        f"The table geobasis.{table.collection} was being read for {SWAP_ATTEMPTS * PAUSE:.0f} s without a pause, "
+        "so the new one could not take its place. What was live is live still. See pg_stat_activity for who reads it "
+        "(a backup?), wait for the end of it and load again."
+    )
