@@ -169,16 +169,17 @@ def test_directory_of_millions(make: Make, target: Path) -> None:
         unpack(path, target, _is_text)
 
 
-def test_large_directory_of_zip64(tmp_path: Path, target: Path) -> None:
+def test_directory_of_millions_in_zip64(tmp_path: Path, target: Path) -> None:
     path = tmp_path / "delivery.zip"
     with zipfile.ZipFile(path, "w") as opened:
-        for number in range(66_000):
+        for number in range(66_000):  # too many for the short form
             opened.writestr(f"{number}.txt", b"")
-    with pytest.raises(
-        InvalidDelivery, match=r"has a directory of 4?\d{7} bytes; at most 4194304 are allowed"
-    ) as refused:
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x06\x06")
+    content[at + 40 : at + 48] = (5_000_000_000).to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(InvalidDelivery, match=r"has a directory of 5000000000 bytes; at most 4194304 are allowed"):
         unpack(path, target, _is_text)
-    assert "4294967295" not in str(refused.value), "the size that stands for 'see ZIP64'"
 
 
 def test_members_that_share_bytes(make: Make, target: Path) -> None:
