@@ -14,7 +14,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from server.negotiation import PROBLEM
 
 MAX_HEAD = 256 * 1024  # bytes: request line and headers
+MAX_HEADERS = 128
 HEAD_TIMEOUT = 30.0  # seconds
+LINGER = 2.0  # seconds; closing at once would reset the connection of a client that still sends, and the answer with it
 
 
 class Protocol(HttpToolsProtocol):
@@ -24,6 +26,7 @@ class Protocol(HttpToolsProtocol):
     _task: asyncio.Task[None] | None = None
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
+    _refused = False
     _head = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,6 +43,8 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count a head's bytes before they are parsed; the parser keeps what it has not understood."""
+        if self._refused:
+            return
         if self._in_head:
             if self._timer is None:
                 self._expect_head()
@@ -57,10 +62,23 @@ class Protocol(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._forget_timer()
-        super().on_headers_complete()
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"The request has {len(self.headers)} headers; {MAX_HEADERS} are read. Send fewer.",
+            )
+        elif not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The next head may begin."""
+        if self._refused:
+            return
         super().on_message_complete()
         self._in_head = True
         self._head = 0
@@ -93,13 +111,16 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        if self.transport.is_closing():
+        """Answer, and take nothing more from this client."""
+        if self._refused or self.transport.is_closing():
             return
+        self._refused = True
         problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
         content = orjson.dumps(problem)
         head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (PROBLEM.encode(), len(content))
         self.transport.write(STATUS_LINE[status] + head + content)
-        self.transport.close()
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER, self.transport.close)
 
 
 def _until_left(cycle: Any, app: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from server.protocol import MAX_HEAD, Protocol
+from server.protocol import MAX_HEAD, MAX_HEADERS, Protocol
 
 HEAD_TIMEOUT = 0.4
 
@@ -110,6 +110,19 @@ def test_a_head_without_end_is_refused(address: tuple[str, int], piece: bytes) -
     problem = problem_of(answer)
     assert problem["status"] == 431
     assert problem["detail"].startswith(f"The request line and headers have more than {MAX_HEAD} bytes")
+
+
+def test_a_client_that_goes_on_sending_still_gets_its_answer(address: tuple[str, int]) -> None:
+    with connect(address) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * (4 * MAX_HEAD) + b"\r\n\r\n")
+        assert problem_of(read_all(connection))["status"] == 431
+
+
+def test_too_many_headers_are_refused(address: tuple[str, int]) -> None:
+    with connect(address) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: x\r\n" * 1000 + b"\r\n")
+        problem = problem_of(read_all(connection))
+    assert problem["detail"] == f"The request has 1001 headers; {MAX_HEADERS} are read. Send fewer."
 
 
 def test_what_is_no_http_is_refused(address: tuple[str, int]) -> None:
