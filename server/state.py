@@ -104,9 +104,10 @@ class Registry:
         state is older nevertheless where that version exists no more, as after a return to a backup.
         """
         state = self.states[name]
-        row = await ask(state, database)
-        if state.version >= least and (row is None or (row[0] or 0) == state.version):
-            return state, row
+        if state.version >= least:
+            row = await ask(state, database)
+            if row is None or (row[0] or 0) == state.version:
+                return state, row
         return await self._read_anew(database, name, ask, least)
 
     async def _read_anew(self, database: Database, name: str, ask: Ask, least: int) -> tuple[State, TupleRow | None]:
