@@ -90,6 +90,7 @@ class Retries:
                 self._wait(url, failures, fault)
 
     def _wait(self, url: str, failures: int, fault: Again) -> None:
+        self.stop.check()
         asked = fault.retry_after or 0.0
         if asked > self.policy.longest_retry_after:
             raise SourceError(

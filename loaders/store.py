@@ -98,8 +98,11 @@ def _sync(folder: Path) -> None:
 def write_json(path: Path, document: object) -> None:
     """Replace a small file: it has the former content or the new one."""
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    draft.write_text(json.dumps(document, default=str), "utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(document, default=str), "utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def remember(store: Path, file: ListedFile, known: Known) -> None:

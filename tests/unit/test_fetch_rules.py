@@ -1,9 +1,12 @@
 """Rules of a fetch that need no server: hosts, redirects, waits, versions, estimates."""
 
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from httpx import Headers
+from rich.console import Console
+from rich.progress import Progress
 
 from loaders.errors import ManifestError, SourceError
 from loaders.manifest import parse_manifest, read_manifest
@@ -11,7 +14,7 @@ from loaders.partial import version_of
 from loaders.retries import FetchPolicy, parse_retry_after
 from loaders.sources import allowed_hosts
 from loaders.web import check_redirect, host_of
-from server.console import to_standing
+from server.console import Amount, Bars, Lines, to_standing
 
 HOSTS = frozenset({"example.org", "example.org:8443"})
 MODIFIED = "Wed, 01 Jul 2026 06:00:00 GMT"
@@ -134,3 +137,42 @@ def test_what_tells_two_versions_apart(headers: dict[str, str], validator: str |
 )
 def test_the_estimate(standing: tuple[int, int | None, float, str], text: str) -> None:
     assert to_standing(*standing) == text
+
+
+def test_a_long_download_tells_where_it_is_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(interval=0)
+    lines.step("fetch", 20_000_000, "bytes")
+    lines.advance(5_000_000)
+    lines.note("x.zip: the server answered 503; next try in 1 s")
+    lines.done()
+    standing, note, done = capsys.readouterr().err.splitlines()
+    assert standing.startswith("  fetch: 5.0 MB of 20.0 MB (25%), about ")
+    assert note == "  x.zip: the server answered 503; next try in 1 s"
+    assert done.startswith("  fetch: 5.0 MB (")
+
+
+def test_a_step_that_is_short_is_one_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.step("stage", 200)
+    lines.advance(150)
+    lines.advance(50)
+    lines.step("compare", None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("  stage: 200 (")
+
+
+def test_bars_count_bytes_and_rows() -> None:
+    shown = StringIO()
+    with Progress(Amount(), console=Console(file=shown, force_terminal=True, width=80)) as progress:
+        bars = Bars(progress)
+        bars.step("fetch", 20_000_000, "bytes")
+        bars.advance(6_000_000)
+        bars.advance(-1_000_000)
+        bars.note("[x.zip] again")
+        progress.refresh()
+        bars.step("stage", 2000)
+        bars.advance(1500)
+        progress.refresh()
+    assert "5.0 MB of 20.0 MB" in shown.getvalue()
+    assert "[x.zip] again" in shown.getvalue()
+    assert "1,500/2,000" in shown.getvalue()
