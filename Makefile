@@ -4,7 +4,7 @@ PYTEST ?=
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint format bench lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients lint format bench bench-load lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -30,6 +30,9 @@ format: .venv/.installed-dev ## mend what ruff can mend
 
 bench: system-bench .venv/.installed-dev ## requests per second beside the same SQL through pgbench (BENCH="--seconds 10")
 	$(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-load: system-bench .venv/.installed-dev ## how long loads take beside COPY and ogr2ogr (BENCH="--scales 2000000")
+	$(BIN)/python tests/bench/load.py $(BENCH)
 
 lock: ## write the lock files anew (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.lock

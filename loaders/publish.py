@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from loaders import rebuild
 from loaders.manifest import Manifest
 from loaders.progress import Progress
+from loaders.report import Report
 from loaders.spatial_key import SEQUENCE_BITS
 from loaders.staging import Table
 
@@ -79,13 +80,14 @@ ANALYZE_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Publication:
-    """What publishes: the delivery with the values of its rows, and where the rows come from, for SQL.
+    """What publishes: its report, the values of its rows, and where the rows come from, for SQL.
 
     `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated row
     comes from, where it is not the one that publishes; it may use the outcome as `o`. `first`: collections of which
     nothing was live: all their staged rows are new, and their outcome is empty.
     """
 
+    report: Report
     values: dict[str, Any]
     made_by: sql.Composable | None = None
     first: frozenset[str] = frozenset()
@@ -125,7 +127,8 @@ def _rebuild(connection: Connection, table: Table, publication: Publication, pro
     for statement in (INSERT_ALL,) if table.collection in publication.first else (FORMER, INSERT_REBUILT):
         _run(connection, statement, table, rebuild.new_table(table), publication)
     progress.step("index", None)
-    rebuild.index(connection, table)
+    with publication.report.timed("index"):
+        rebuild.index(connection, table)
 
 
 def _amend(connection: Connection, table: Table, publication: Publication) -> None:

@@ -50,9 +50,13 @@ class LoadOptions:
 
 def load_dataset(dataset: str, options: LoadOptions) -> Report:
     """Load a delivery of a dataset. Raises DeliveryRefused with the report, or another LoadError."""
-    manifest = read_manifest(dataset)
+    return load_delivery(read_manifest(dataset), options)
+
+
+def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
+    """Load a delivery as a manifest describes it. Raises as `load_dataset` does."""
     wanted = manifest.select(options.only)
-    report = Report(dataset, options.source or manifest.url, datetime.now(UTC))
+    report = Report(manifest.dataset, options.source or manifest.url, datetime.now(UTC))
     try:
         with explained("load", options.store), in_use(options.store):
             if options.yielding:
@@ -60,7 +64,7 @@ def load_dataset(dataset: str, options: LoadOptions) -> Report:
             with report.timed("fetch"):
                 stored = fetch(report.source, manifest, options.store, options.progress, options.policy)
             report.files = [file.record for file in stored]
-            with closing(connect(options.database_url, f"load {dataset}")) as connection:
+            with closing(connect(options.database_url, f"load {manifest.dataset}")) as connection:
                 if options.yielding:
                     lower_backend_priority(connection)
                 _Load(manifest, wanted, options, report, connection).run(stored)
@@ -115,7 +119,7 @@ class _Load:
         self.options.progress.step("publish", None)
         with self.report.timed("publish"), self.connection.transaction():
             delivery, now = record_delivery(self.connection, self.manifest.loader, self.report, digest, status)
-            publication = Publication({"delivery": delivery, "now": now}, first=first)
+            publication = Publication(self.report, {"delivery": delivery, "now": now}, first=first)
             make_live(self.connection, self.manifest, changed, publication, self.options.progress)
         self.report.status, self.report.delivery = status, delivery
 

@@ -1,0 +1,357 @@
+"""How long a load takes, step by step, beside what PostgreSQL and ogr2ogr need for the same rows, in one run.
+
+    make bench-load                                        20,000 and 200,000 addresses
+    make bench-load BENCH="--scales 20000 200000 2000000"  some fifteen minutes, and as long once for the deliveries
+
+At every scale the first load is measured, for the growth. At the largest one also: the very same files again; the same
+rows in files of other bytes; one per cent changed; a bare binary COPY of the same rows into a table with the same
+indexes; ogr2ogr with PG_USE_COPY, alone (a key and a spatial index) and with the other indexes made afterwards.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from bench import run
+from psycopg import sql
+
+from loaders.maintain import maintain
+from server.embedded import PrivateCluster
+from server.migrations import migrate
+from server.pgbinaries import find_binaries
+from server.settings import default_home
+
+MEGABYTE = 1 << 20
+STEPS = ("fetch", "unpack", "stage", "compare", "publish", "index")
+SEED = "1"
+DATES = {"first": "2026-01-01", "changed": "2026-07-01"}
+INDEXES = """
+select replace(pg_get_indexdef(indexrelid), ' ON geobasis.', ' ON bench.') from pg_index
+where indrelid = %s::regclass and not indisprimary order by indexrelid
+"""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A dataset to load; `file` and `ogr` tell ogr2ogr where its rows are and how to read them."""
+
+    dataset: str
+    collection: str
+    file: str
+    ogr: tuple[str, ...]
+
+
+PRODUCTS = (
+    Product(
+        "gebref",
+        "adresse",
+        "gebref.txt",
+        (
+            *("-if", "CSV", "-oo", "HEADERS=NO", "-oo", "SEPARATOR=SEMICOLON", "-oo", "X_POSSIBLE_NAMES=field_19"),
+            *("-oo", "Y_POSSIBLE_NAMES=field_20", "-nlt", "POINT"),
+        ),
+    ),
+    Product("hausumringe", "hausumring", "hu_shp.shp", ("-nlt", "MULTIPOLYGON")),
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run of `opennrw load`: its report, seconds from start to end, and what it took of processor and memory."""
+
+    report: dict[str, Any]
+    seconds: float
+    loader_cpu: float
+    database_cpu: float
+    peak: int
+
+    @property
+    def rows(self) -> int:
+        """Rows that were read."""
+        return sum(counts["read"] for counts in self.report["collections"].values())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are: the database, the deliveries, the raw files that loads keep."""
+
+    home: Path
+    deliveries: Path
+    cluster: PrivateCluster
+
+    def load(self, product: Product, source: Path) -> Loaded:
+        """As a user does, in a process of its own."""
+        command = [sys.executable, "-m", "server", "load", product.dataset, "--from", str(source)]
+        environment = {**os.environ, "DATABASE_URL": self.cluster.owner_url, "OPENNRW_HOME": str(self.home)}
+        before, start = database_cpu(), time.perf_counter()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen([*command, "--accept-shrink", "--json"], env=environment, stdout=output)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            output.seek(0)
+            text = output.read()
+        if status:
+            sys.exit(f"{' '.join(command)} failed:\n{text.decode()}")
+        cpu = usage.ru_utime + usage.ru_stime
+        return Loaded(json.loads(text), seconds, cpu, database_cpu() - before, usage.ru_maxrss * 1024)
+
+    def ask(self, query: str, *values: Any) -> Any:
+        """The first column of the only row."""
+        with psycopg.connect(self.cluster.owner_url, autocommit=True) as connection:
+            row = connection.execute(query.encode(), values).fetchone()
+        return row[0] if row else None
+
+    def forget(self) -> None:
+        """An empty database and an empty store."""
+        shutil.rmtree(self.home / "deliveries", ignore_errors=True)
+        with psycopg.connect(self.cluster.owner_url, dbname="postgres", autocommit=True) as connection:
+            connection.execute("drop database if exists opennrw with (force)")
+            connection.execute("create database opennrw")
+        migrate(self.cluster.owner_url)
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse_options()
+    options.home.mkdir(parents=True, exist_ok=True)
+    with PrivateCluster(options.home).session() as cluster:
+        bench = Bench(options.home, options.deliveries or options.home / "deliveries-made", cluster)
+        print_machine(bench)
+        for scale in options.scales:
+            make_deliveries(bench.deliveries, scale, changed=scale == options.scales[-1])
+        firsts: dict[str, list[Loaded]] = {product.dataset: [] for product in PRODUCTS}
+        for scale in options.scales:
+            bench.forget()
+            print(f"\n{scale} addresses\n{'':<34}{'rows':>9}{'s':>8}{'rows/s':>9}  " + _head())
+            for product in PRODUCTS:
+                loaded = bench.load(product, bench.deliveries / str(scale) / product.dataset)
+                show(f"{product.dataset}: first load", loaded)
+                firsts[product.dataset].append(loaded)
+                if scale == options.scales[-1]:
+                    compare(bench, product, scale, loaded)
+        print_growth(firsts)
+        bench.forget()
+
+
+def parse_options() -> argparse.Namespace:
+    """Options of the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--scales", type=int, nargs="+", default=[20_000, 200_000], help="addresses; outlines are 1.6 times as many"
+    )
+    parser.add_argument("--home", type=Path, default=default_home() / "bench-load", help="cluster and raw files")
+    parser.add_argument("--deliveries", type=Path, help="where deliveries are kept from run to run")
+    return parser.parse_args()
+
+
+def make_deliveries(folder: Path, scale: int, *, changed: bool) -> None:
+    """`<folder>/<scale>` and, one per cent changed, `<folder>/<scale>-changed`, both only once."""
+    for name, date, share in ((str(scale), DATES["first"], "0"), (f"{scale}-changed", DATES["changed"], "0.01")):
+        if (folder / name).exists() or (share != "0" and not changed):
+            continue
+        draft = folder / f"{name}.draft"
+        print(f"writing {folder / name}", flush=True)
+        options = ("--addresses", str(scale), "--seed", SEED, "--date", date, "--changes", share)
+        run(sys.executable, "-m", "loaders.example", "--to", str(draft), *options)
+        draft.rename(folder / name)
+
+
+def compare(bench: Bench, product: Product, scale: int, first: Loaded) -> None:
+    """Everything that is measured beside a first load, once it is live."""
+    source = bench.deliveries / str(scale) / product.dataset
+    table = f"geobasis.{product.collection}"
+    with tempfile.TemporaryDirectory(dir=bench.home) as name:
+        folder = Path(name)
+        unpack(source, folder / "files")
+        bare = copy_bare(bench, product.collection, folder)
+        ogr, indexed = ogr2ogr(bench, product, table, folder / "files" / product.file)
+        again = bench.load(product, source)
+        show("  the same files again", again)
+        rezipped = bench.load(product, rezip(folder / "files", source, folder / "rezipped"))
+        show("  the same rows in other files", rezipped)
+    changed = bench.load(product, bench.deliveries / f"{scale}-changed" / product.dataset)
+    show("  one per cent changed", changed)
+    print_sizes(bench, table)
+    print(f"  bare binary COPY into the same indexes: {bare:.1f} s; ", end="")
+    print(f"ogr2ogr: {ogr:.1f} s, with the same indexes {indexed:.1f} s")
+    ratios = {
+        "COPY / first load (goal 0.5 or more)": bare / first.seconds,
+        "ogr2ogr with the same indexes / first load (goal 2 or more)": indexed / first.seconds,
+        "ogr2ogr alone / first load": ogr / first.seconds,
+        "the same files again / first load (goal 0.1 or less)": again.seconds / first.seconds,
+        "the same rows in other files / first load": rezipped.seconds / first.seconds,
+        "one per cent changed / first load (goal 0.3 or less)": changed.seconds / first.seconds,
+    }
+    for name, ratio in ratios.items():
+        print(f"  {name}: {ratio:.2f}")
+    peak = max(loaded.peak for loaded in (first, again, rezipped, changed)) / MEGABYTE
+    print(f"  peak memory of the loader: {peak:.0f} MB (goal 500 or less)")
+
+
+def copy_bare(bench: Bench, collection: str, folder: Path) -> float:
+    """Seconds of a binary COPY of the live rows, in the order of their key, into an empty twin with all its indexes."""
+    rows = folder / "rows"
+    with psycopg.connect(bench.cluster.owner_url, autocommit=True) as connection, twin(connection, collection) as bare:
+        with rows.open("wb") as file, connection.cursor() as cursor:
+            query = sql.SQL("copy (select * from {} order by fid) to stdout (format binary)")
+            with cursor.copy(query.format(sql.Identifier("geobasis", collection))) as copy:
+                for block in copy:
+                    file.write(block)
+        connection.execute("checkpoint")
+        start = time.perf_counter()
+        statement = sql.SQL("copy {} from stdin (format binary)").format(bare)
+        with rows.open("rb") as file, connection.cursor() as cursor, cursor.copy(statement) as copy:
+            while block := file.read(MEGABYTE):
+                copy.write(block)
+        seconds = time.perf_counter() - start
+    rows.unlink()
+    return seconds
+
+
+@contextmanager
+def twin(connection: psycopg.Connection, collection: str) -> Iterator[sql.Identifier]:
+    """An empty table with the columns and indexes of another."""
+    bare, live = (sql.Identifier(schema, collection) for schema in ("bench", "geobasis"))
+    connection.execute("create schema if not exists bench")
+    connection.execute(sql.SQL("create table {} (like {} including all)").format(bare, live))
+    yield bare
+    connection.execute(sql.SQL("drop table {}").format(bare))
+
+
+def ogr2ogr(bench: Bench, product: Product, table: str, file: Path) -> tuple[float, float]:
+    """Seconds for the file into a new table with a key and a spatial index; and with all indexes of ours."""
+    bench.ask("create schema if not exists bench; drop table if exists bench.ogr; select 1")
+    target = (
+        "-f",
+        "PostgreSQL",
+        f"PG:{bench.cluster.owner_url}",
+        str(file),
+        "-nln",
+        "bench.ogr",
+        "-a_srs",
+        "EPSG:25832",
+    )
+    start = time.perf_counter()
+    run(
+        "ogr2ogr",
+        *target,
+        "-lco",
+        "GEOMETRY_NAME=geom",
+        "-lco",
+        "FID=fid",
+        "--config",
+        "PG_USE_COPY",
+        "YES",
+        *product.ogr,
+    )
+    alone = time.perf_counter() - start
+    with psycopg.connect(bench.cluster.owner_url, autocommit=True) as connection:
+        columns = [
+            row[0]
+            for row in connection.execute(
+                "select attname from pg_attribute where attrelid = 'bench.ogr'::regclass and attnum > 0 "
+                "and attname not in ('fid', 'geom') order by attnum"
+            )
+        ]
+        wanted = len(connection.execute(INDEXES, [table]).fetchall()) - 1  # the spatial one is there
+        start = time.perf_counter()
+        for number in range(wanted):
+            column = sql.Identifier(columns[number % len(columns)])
+            connection.execute(sql.SQL("create index on bench.ogr ({}, fid)").format(column))
+        more = time.perf_counter() - start
+        connection.execute("drop table bench.ogr")
+    return alone, alone + more
+
+
+def unpack(source: Path, target: Path) -> None:
+    """All members of a delivery's zips."""
+    for archive in source.glob("*.zip"):
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(target)
+
+
+def rezip(files: Path, source: Path, target: Path) -> Path:
+    """The same members in a zip of other bytes."""
+    target.mkdir()
+    archive = next(source.glob("*.zip"))
+    with zipfile.ZipFile(target / archive.name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
+        for path in sorted(files.iterdir()):
+            opened.write(path, path.name)
+    return target
+
+
+def database_cpu() -> float:
+    """Seconds that the processes of PostgreSQL have used so far, also those that ended."""
+    ticks = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "comm").read_text().strip() == "postgres":
+                ticks += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:15]))
+        except OSError:
+            continue  # it has just ended
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _head() -> str:
+    return "".join(f"{step:>9}" for step in STEPS) + f"{'cpu s':>8}{'db cpu':>8}{'MB':>6}"
+
+
+def show(name: str, loaded: Loaded) -> None:
+    """One line of figures: seconds of all and of each step."""
+    seconds = {**loaded.report["seconds"]}
+    seconds["publish"] = seconds.get("publish", 0.0) - seconds.get("index", 0.0)
+    steps = "".join(f"{seconds.get(step, 0.0):>9.1f}" for step in STEPS)
+    rows = loaded.rows
+    rate = f"{rows / loaded.seconds:>9.0f}" if rows else f"{'-':>9}"
+    used = f"{loaded.loader_cpu:>8.1f}{loaded.database_cpu:>8.1f}{loaded.peak / MEGABYTE:>6.0f}"
+    print(f"{name:<34}{rows:>9}{loaded.seconds:>8.1f}{rate}  {steps}{used}", flush=True)
+
+
+def print_sizes(bench: Bench, table: str) -> None:
+    """Of the table and its indexes, and how well the rows lie in the order of their key."""
+    maintained = maintain(bench.cluster.owner_url, table.partition(".")[2])
+    size, indexes = (bench.ask(f"select pg_{what}_size(%s::regclass)", table) for what in ("table", "indexes"))
+    store = sum(path.stat().st_size for path in (bench.home / "deliveries").rglob("*") if path.is_file())
+    done = f"reordered in {maintained.seconds:.1f} s" if maintained.reordered else f"kept, {maintained.seconds:.1f} s"
+    print(
+        f"  table {size / MEGABYTE:.0f} MB, indexes {indexes / MEGABYTE:.0f} MB, raw files {store / MEGABYTE:.0f} MB; ",
+        end="",
+    )
+    print(f"correlation of fid after the change {maintained.correlation or 0:.4f}: {done}")
+
+
+def print_growth(firsts: dict[str, list[Loaded]]) -> None:
+    """Microseconds per row of the first loads, by scale."""
+    print()
+    for dataset, loads in firsts.items():
+        steps = [sum(v for k, v in one.report["seconds"].items() if k != "index") / one.rows * 1e6 for one in loads]
+        text = ", ".join(f"{us:.1f} at {one.rows}" for us, one in zip(steps, loads, strict=True))
+        print(f"{dataset}: µs per row of all steps: {text}")
+
+
+def print_machine(bench: Bench) -> None:
+    """What the figures were measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
+    print(f"{cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}")
+    server = bench.ask("select version()").split(" on ")[0]
+    settings = ("shared_buffers", "maintenance_work_mem", "max_wal_size", "wal_level")
+    print(f"{server}; " + ", ".join(f"{name} {bench.ask(f'show {name}')}" for name in settings))
+    print(f"{run('ogr2ogr', '--version').strip()}; {find_binaries()[0].program('postgres')}")
+
+
+if __name__ == "__main__":
+    main()
