@@ -20,7 +20,6 @@ BLOCK = 8 << 20
 MAX_LINE = 1 << 20
 # of a block, so that a file of tiny or broken lines needs no more memory than another
 MAX_LINES = 1 << 17
-SAMPLE = 1 << 20
 BOM = b"\xef\xbb\xbf"
 BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "packed by gzip", b"PK": "a zip"}
 LF, CR, SPACE = b"\n"[0], b"\r"[0], b" "[0]
@@ -46,21 +45,27 @@ def count_fields(path: Path) -> int:
     Raises InvalidDelivery for what is no text of rows.
     """
     with path.open("rb") as opened:
-        sample = opened.read(SAMPLE)
+        sample = opened.read(MAX_LINE)
     if not sample.removeprefix(BOM).strip():
         raise _refused(path, "is empty")
     if found := next((name for start, name in BOMS.items() if sample.startswith(start)), None):
         raise _refused(path, f"is {found}; it must be text in UTF-8")
     if b"\n" not in sample and b"\r" in sample:
         raise _refused(path, "ends its lines with CR alone; they must end with LF or CRLF")
+    if b"\n" not in sample and len(sample) == MAX_LINE:
+        raise _too_long(path)
     lines = sample.split(b"\n")
-    whole = lines if len(sample) < SAMPLE else lines[:-1] or lines
+    whole = lines if len(sample) < MAX_LINE else lines[:-1]
     counts = Counter(line.count(SEPARATOR.encode()) + 1 for line in whole if line.strip())
     return counts.most_common(1)[0][0] if counts else 0
 
 
 def _refused(path: Path, fault: str) -> InvalidDelivery:
     return InvalidDelivery("lines", f"{path.name} {fault}. Fetch it again, or convert it if it is meant to be so.")
+
+
+def _too_long(path: Path) -> InvalidDelivery:
+    return _refused(path, f"holds a line of {MAX_LINE} bytes or more: it is no text of rows")
 
 
 def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
@@ -103,7 +108,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             end = block.rfind(b"\n") + 1
             rest = block[end:]
             if len(rest) > MAX_LINE:
-                raise _refused(path, f"holds a line of more than {MAX_LINE} bytes: it is no text of rows")
+                raise _too_long(path)
             if end:
                 yield block[:end]
         if rest:

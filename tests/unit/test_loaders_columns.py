@@ -79,7 +79,7 @@ def test_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(delimited, "MAX_LINE", 100)
     path = tmp_path / "a.txt"
     path.write_bytes(b"x" * 1000)
-    with pytest.raises(InvalidDelivery, match=r"a.txt holds a line of more than 100 bytes"):
+    with pytest.raises(InvalidDelivery, match=r"a.txt holds a line of 100 bytes or more"):
         list(read_rows(path, ("name",)))
 
 

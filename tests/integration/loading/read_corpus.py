@@ -1,6 +1,7 @@
-"""Reads damaged copies of a delivery one after the other, each from a seed; run as a process of its own.
+"""Reads a delivery, or damaged copies of it one after the other, each from a seed; run as a process of its own.
 
-    python read_corpus.py <dataset> <delivery> <file in it> <number of copies>
+    python read_corpus.py whole <dataset> <delivery>
+    python read_corpus.py damaged <dataset> <delivery> <file in it> <number of copies>
 
 Prints a line of JSON per copy before and after it is read, and last the peak of memory. The copy is read by the
 loader's own code, from unpacking to rows that are ready for the database, which is not needed here.
@@ -96,7 +97,7 @@ def read(dataset: str, folder: Path) -> dict[str, object]:
     return {"counted": collected.counted, "taken": collected.taken, "rejected": dict(collected.rules)}
 
 
-def main(dataset: str, delivery: str, name: str, copies: int) -> None:
+def read_damaged(dataset: str, delivery: str, name: str, copies: int) -> None:
     original = (Path(delivery) / name).read_bytes()
     for seed in range(copies):
         with tempfile.TemporaryDirectory() as scratch:
@@ -105,8 +106,16 @@ def main(dataset: str, delivery: str, name: str, copies: int) -> None:
             (folder / name).write_bytes(damage(original, random.Random(f"{name} {seed}")))
             print(json.dumps({"seed": seed}), flush=True)
             print(json.dumps(read(dataset, folder)), flush=True)
+
+
+def main(way: str, dataset: str, delivery: str, name: str = "", copies: str = "0") -> None:
+    if way == "damaged":
+        read_damaged(dataset, delivery, name, int(copies))
+    else:
+        print(json.dumps({"seed": "none"}), flush=True)
+        print(json.dumps(read(dataset, Path(delivery))), flush=True)
     print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(*sys.argv[1:])
