@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from loaders.errors import InvalidDelivery
+from loaders.errors import InvalidDelivery, LoadError
 
 MAX_MEMBERS = 10_000
 # bytes of the directory, which zipfile reads at once and makes objects of: 400 for each of the members
@@ -115,8 +115,7 @@ def _check_target(name: str, members: list[zipfile.ZipInfo], target: Path) -> No
         raise _refused(name, f"holds '{PurePosixPath(taken[0]).name}', which another file of the delivery holds too")
     needed, free = sum(member.file_size for member in members), shutil.disk_usage(target).free
     if needed > free:
-        raise InvalidDelivery(
-            "space",
+        raise LoadError(
             f"{name} unpacks to {needed} bytes, but {free} are free in {target.parent}. "
             "Make room there, or set OPENNRW_HOME to a larger disk.",
         )

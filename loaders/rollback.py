@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from psycopg import Connection, sql
 
 from loaders.errors import LoadError
-from loaders.ledger import read_records, trace
+from loaders.ledger import Record, read_records, trace
 from loaders.locks import publishing
 from loaders.manifest import Manifest, read_manifest
 from loaders.priority import lower_backend_priority, lower_own_priority
@@ -21,6 +21,7 @@ from loaders.publish import Publication, make_live
 from loaders.record import record_delivery
 from loaders.report import Counts, Report
 from loaders.session import connect, explained, wait_for_turn
+from loaders.spatial_key import SEQUENCE_BITS
 from loaders.staging import Staging, Table, read_table
 
 DELIVERY = "select dataset, status, rollback_of, refusal, packages from provenance.delivery where id = %s"
@@ -40,6 +41,18 @@ create temp table {outcome} as
 select b.row, coalesce(b.id, g.id) as id, b.digest, g.fid as live_fid, b.fid, b.delivery,
   case when g.id is null then 'inserted' when b.id is null then 'deleted' else 'updated' end as outcome
 from {staged} b full join ({leaving}) g on g.id = b.id
+"""
+# another package may have been given a place that a former row left
+PLACES_TAKEN = """
+update {outcome} o set fid = n.fid from (
+  select t.row, row_number() over (partition by t.fid >> {bits} order by t.row) + greatest(
+    (select max(l.fid) from {live} l where l.fid between first and last),
+    (select max(x.fid) from {outcome} x where x.fid between first and last)) as fid
+  from {outcome} t, lateral (
+    select t.fid >> {bits} << {bits} as first, (t.fid >> {bits} << {bits}) + (1 << {bits}) - 1 as last) cell
+  where exists (select from {live} l where l.fid = t.fid
+    and not exists (select from {outcome} g where g.live_fid = l.fid))
+) n where n.row = o.row
 """
 RESTORED = """
 insert into provenance.restored (collection, id, delivery, rollback)
@@ -121,12 +134,16 @@ class _Rollback:
         with self.report.timed(step):
             yield
 
+    def _records(self, collection: str) -> list[Record]:
+        """What concerns the same rows: deliveries of other packages do not."""
+        return read_records(self.connection, collection, self.report.packages or ())
+
     def _require_newest(self, expected: dict[str, Counts]) -> None:
         newer: set[int] = set()
         for name, counts in expected.items():
             if not counts.changed:
                 continue
-            course = trace(record for record in read_records(self.connection, name) if record.changed)
+            course = trace(record for record in self._records(name) if record.changed)
             later = course.newer_than(self.undone)
             if later is None:
                 raise LoadError(
@@ -150,11 +167,13 @@ class _Rollback:
             "live": table.live,
             "columns": table.columns,
             "collection": sql.Literal(table.collection),
+            "bits": sql.Literal(SEQUENCE_BITS),
         }
         self.connection.execute(sql.SQL(RETURNING).format(**names), {"undone": self.undone})
         query = sql.SQL(OUTCOME).format(leaving=leaving.format(**names), **names)
         self.connection.execute(query, {"undone": self.undone})
         self.connection.execute(sql.SQL("analyze {}, {}").format(table.staged, table.outcome))
+        self.connection.execute(sql.SQL(PLACES_TAKEN).format(**names))
         found: dict[str, int] = dict(
             self.connection.execute(
                 sql.SQL("select outcome, count(*) from {} group by outcome").format(table.outcome)
@@ -174,7 +193,7 @@ class _Rollback:
     def _add_known(self, expected: dict[str, Counts]) -> None:
         """Collections in which the delivery found nothing to change: its files are new again for them, too."""
         for name, counts in expected.items():
-            course = trace(read_records(self.connection, name))
+            course = trace(self._records(name))
             if not counts.changed and course.now == course.after[self.undone]:
                 self.report.collections[name] = Counts()
 

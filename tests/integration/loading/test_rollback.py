@@ -306,6 +306,32 @@ def test_lost_connection(connection: Connection, deliver: Deliver, roll_back_del
     assert roll_back_delivery(2).delivery == 3
 
 
+@pytest.fixture
+def two_packages(connection: Connection, deliver: Deliver) -> None:
+    """Delivery 2 is of package A and removes A2, the last of its place; delivery 3, of B, fills the gap."""
+    deliver({"A1": {}, "A2": {}, "A9": {"ostwert": "430000"}})
+    deliver({"A1": {}, "A9": {"ostwert": "430000"}})
+    deliver({"A1": {}, "A9": {"ostwert": "430000"}, "B1": {}})
+    connection.execute("update provenance.delivery set packages = array[chr((63 + id)::int)] where id > 1")
+
+
+@pytest.mark.usefixtures("two_packages")
+def test_packages_are_rolled_back_by_themselves(connection: Connection, roll_back_delivery: RollBack) -> None:
+    assert read(connection, "select fid & 15 from geobasis.adresse where id = 'B1'") == [(2,)]
+    assert roll_back_delivery(2).packages == ["A"]
+    places = read(connection, "select id, fid & 15, delivery from geobasis.adresse order by id")
+    assert places == [("A1", 1, 1), ("A2", 3, 1), ("A9", 1, 1), ("B1", 2, 3)]
+    roll_back_delivery(3)
+    assert [row[0] for row in read(connection, "select id from geobasis.adresse order by id")] == ["A1", "A2", "A9"]
+    require_seamless(connection)
+
+
+@pytest.mark.usefixtures("two_packages")
+def test_the_whole_product_is_newer_than_its_packages(roll_back_delivery: RollBack) -> None:
+    with pytest.raises(LoadError, match=r"Roll back in this order: 3, then 2, then 1\.$"):
+        roll_back_delivery(1)
+
+
 def test_course_of_a_collection() -> None:
     course = trace([Record(1), Record(2), Record(3, 2), Record(4), Record(5, 4), Record(6, 5), Record(7, 6)])
     assert course.now == 1
