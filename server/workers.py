@@ -89,7 +89,11 @@ class Workers:
 
     def _start(self, *, first: bool = False) -> _Worker:
         process = spawn.Process(target=run_worker, args=(self._settings.host, self._settings.port))
-        process.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: a Ctrl-C now is not for the newborn
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _Worker(process, time.monotonic(), first)
 
     def _replace_dead(self) -> None:
@@ -114,6 +118,7 @@ class Workers:
 def run_worker(host: str, port: int) -> None:
     """In a worker process: serve until SIGTERM or the end of the parent, however that ends."""
     os.setsid()  # Ctrl-C goes to the parent, which stops the workers
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _keep_memory()
     config = uvicorn.Config(
