@@ -7,8 +7,9 @@ from collections.abc import Collection as Names
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.responses import Response
 
 from server.catalogue import Collection, Language, Service
 from server.database import Database
-from server.errors import InvalidHost, shorten
+from server.errors import InvalidHost, InvalidParameter, shorten
 from server.kept import Kept
 from server.links import Link, link, to_href, to_pair
 from server.negotiation import HTML, JSON, choose_format, choose_language
@@ -68,8 +69,12 @@ class Exchange:
     @cached_property
     def _own(self) -> tuple[str, dict[str, str]]:
         """This request's URL without its query, and its parameters ready for a URL: a page has many such links."""
-        segments = self.path.strip("/").split("/") if self.path != "/" else []
-        return to_href(self.base, *segments), {name: to_pair(name, value) for name, value in self.parameters.items()}
+        raw: bytes = self.request.scope["raw_path"]
+        # an id may hold slashes, which stand encoded in its segment
+        encoded = b"%" in raw
+        segments = (raw.decode("latin-1") if encoded else self.path)[1:].split("/") if self.path != "/" else []
+        url = to_href(self.base, *(map(unquote, segments) if encoded else segments))
+        return url, {name: to_pair(name, value) for name, value in self.parameters.items()}
 
     def href_self(self, **changes: Any) -> str:
         """URL of this request with some parameters given or changed."""
@@ -93,11 +98,22 @@ class Exchange:
 
 
 def open_exchange(
-    request: Request, formats: Mapping[str, str] = JSON_HTML, allowed: Names[str] = (), *, check_host: bool = True
+    request: Request,
+    formats: Mapping[str, str] = JSON_HTML,
+    allowed: Names[str] = (),
+    *,
+    check_host: bool = True,
+    posted: Mapping[str, str] | None = None,
 ) -> Exchange:
-    """Parse a request. Raises ClientErrors: unknown or wrong parameters, no fitting representation, a bad Host."""
+    """Parse a request; `posted` are the parameters of its body.
+
+    Raises ClientErrors: unknown or wrong parameters, no fitting representation, a bad Host.
+    """
     context: Context = request.app.state.context
-    parameters = parse_query(request.scope["query_string"], {*allowed, *COMMON_PARAMETERS})
+    parameters = parse_query(request.scope["query_string"], _with_common(tuple(allowed)))
+    for name, value in (posted or {}).items():
+        if parameters.setdefault(name, value) is not value:
+            raise InvalidParameter(name, value, "it is given in the address and in the body", "Give it once")
     return Exchange(
         request=request,
         context=context,
@@ -109,6 +125,11 @@ def open_exchange(
     )
 
 
+@lru_cache(maxsize=256)
+def _with_common(allowed: tuple[str, ...]) -> frozenset[str]:
+    return frozenset((*allowed, *COMMON_PARAMETERS))
+
+
 def _base_url(request: Request, settings: Settings) -> str:
     if settings.base_url:
         return settings.base_url.rstrip("/")
@@ -116,6 +137,12 @@ def _base_url(request: Request, settings: Settings) -> str:
     if not HOST.match(host):
         raise InvalidHost(f"The Host header '{shorten(host)}' is no host name with an optional port. Correct it.")
     return f"http://{host}"
+
+
+@lru_cache(maxsize=256)
+def to_http_date(moment: datetime) -> str:
+    """As headers carry it (RFC 9110, 5.6.7)."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 @dataclass(frozen=True)
@@ -130,7 +157,7 @@ class Validators:
         """The response headers that carry them."""
         headers = {"ETag": self.etag}
         if self.modified:
-            headers["Last-Modified"] = format_datetime(self.modified.astimezone(UTC), usegmt=True)
+            headers["Last-Modified"] = to_http_date(self.modified)
         return headers
 
     def unchanged(self, request: Request) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from datetime import UTC, date, datetime
 
 import orjson
@@ -50,7 +51,7 @@ class State:
     first_date: date | None = None
     last_date: date | None = None
 
-    @property
+    @cached_property
     def mark(self) -> tuple[int, str]:
         """Names the state for ever: after a return to a backup a version number is given anew."""
         return self.version, self.published.isoformat()
