@@ -204,7 +204,7 @@ class _Rollback:
             for table in tables:
                 names = {"collection": sql.Literal(table.collection), "outcome": table.outcome}
                 self.connection.execute(sql.SQL(RESTORED).format(**names), values)
-            publication = Publication(values, made_by=sql.SQL("o.delivery"))
+            publication = Publication(self.report, values, made_by=sql.SQL("o.delivery"))
             make_live(self.connection, manifest, tables, publication, self.options.progress)
         self.report.delivery = delivery
 
