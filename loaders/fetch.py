@@ -22,29 +22,42 @@ from loaders.partial import part_size
 from loaders.progress import BYTES, Progress
 from loaders.report import FileRecord
 from loaders.retries import DEFAULT_POLICY, FetchPolicy, Retries, Stop
-from loaders.sources import Site, allowed_hosts, find_local, is_url
+from loaders.sources import Site, allowed_hosts, find_local, is_url, pick_packages
 from loaders.store import CHUNK, Known, StoredFile, digest_of, incoming, is_whole, keep, recall, remember
 from loaders.web import Web
 
 
 def fetch(
-    source: str, manifest: Manifest, store: Path, progress: Progress, policy: FetchPolicy = DEFAULT_POLICY
+    source: str,
+    manifest: Manifest,
+    store: Path,
+    progress: Progress,
+    policy: FetchPolicy = DEFAULT_POLICY,
+    packages: tuple[str, ...] = (),
 ) -> list[StoredFile]:
-    """Take the delivery's files from the source into the store, sorted by name. Raises SourceError."""
+    """Take the delivery's files, or those of some packages, from the source into the store. Raises SourceError.
+
+    They are sorted by name.
+    """
     store.mkdir(parents=True, exist_ok=True)
+    progress.step("list", None)
     if is_url(source):
-        stored = _Fetch(store, progress, policy, allowed_hosts(source, manifest)).run(source, manifest)
+        stored = _Fetch(store, progress, policy, allowed_hosts(source, manifest)).run(source, manifest, packages)
     else:
-        stored = _copy_all(find_local(Path(source), manifest), store, progress)
+        files = pick_packages(find_local(Path(source), manifest), manifest, packages)
+        stored = _copy_all(files, store, progress)
     return sorted(stored, key=lambda file: file.record.name)
 
 
-def list_source(source: str, manifest: Manifest, policy: FetchPolicy = DEFAULT_POLICY) -> list[ListedFile]:
+def list_source(
+    source: str, manifest: Manifest, policy: FetchPolicy = DEFAULT_POLICY, packages: tuple[str, ...] = ()
+) -> list[ListedFile]:
     """What `fetch` would take, without taking it: a listing costs little. Raises SourceError."""
     if not is_url(source):
-        return find_local(Path(source), manifest)
+        return pick_packages(find_local(Path(source), manifest), manifest, packages)
     with closing(Web(allowed_hosts(source, manifest), policy, httpx.create_ssl_context())) as web:
-        return Site(web, Retries(policy, Stop(), lambda text: None)).find(source, manifest)
+        files = Site(web, Retries(policy, Stop(), lambda text: None)).find(source, manifest)
+    return pick_packages(files, manifest, packages)
 
 
 def _copy_all(files: list[ListedFile], store: Path, progress: Progress) -> list[StoredFile]:
@@ -99,7 +112,7 @@ class _Fetch:
     policy: FetchPolicy
     hosts: frozenset[str]
 
-    def run(self, source: str, manifest: Manifest) -> list[StoredFile]:
+    def run(self, source: str, manifest: Manifest, packages: tuple[str, ...]) -> list[StoredFile]:
         context = httpx.create_ssl_context()
         stop, lock = Stop(), threading.Lock()
 
@@ -111,18 +124,20 @@ class _Fetch:
             with lock:
                 self.progress.note(text)
 
-        self.progress.step("list", None)
         with closing(Web(self.hosts, self.policy, context)) as web:
             files = Site(web, Retries(self.policy, stop, note)).find(source, manifest)
-        self._require_space(files)
+        files = pick_packages(files, manifest, packages)
+        self._prepare(files)
         sizes = [file.size for file in files]
         self.progress.step("fetch", None if None in sizes else sum(size or 0 for size in sizes), BYTES)
         webs = [Web(self.hosts, self.policy, context) for _ in range(min(self.policy.parallel, len(files)))]
         return _obtain_all(files, [Downloader(self.store, web, self.policy, stop, advance, note) for web in webs])
 
-    def _require_space(self, files: list[ListedFile]) -> None:
-        missing = [file for file in files if recall(self.store, file) is None]
+    def _prepare(self, files: list[ListedFile]) -> None:
+        missing = [file for file in files if not (file.identified and recall(self.store, file))]
         require_space(self.store, sum(max((f.size or 0) - part_size(self.store, f), 0) for f in missing))
+        if len(missing) < len(files):
+            self.progress.note(f"{len(files) - len(missing)} of {len(files)} files did not change and are not fetched")
 
 
 def _obtain_all(files: list[ListedFile], downloaders: list[Downloader]) -> list[StoredFile]:

@@ -34,6 +34,7 @@ from loaders.store import StoredFile, in_use
 class LoadOptions:
     """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept.
 
+    `packages`: keys of those to load, where the product comes in packages; none: all that the source holds.
     `yielding`: leave the processor to readers, for the rest of this process's life.
     """
 
@@ -41,6 +42,7 @@ class LoadOptions:
     store: Path
     source: str | None = None
     only: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     dry_run: bool = False
     accept_shrink: bool = False
     yielding: bool = False
@@ -62,7 +64,9 @@ def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
             if options.yielding:
                 lower_own_priority()
             with report.timed("fetch"):
-                stored = fetch(report.source, manifest, options.store, options.progress, options.policy)
+                stored = fetch(
+                    report.source, manifest, options.store, options.progress, options.policy, options.packages
+                )
             report.files = [file.record for file in stored]
             with closing(connect(options.database_url, f"load {manifest.dataset}")) as connection:
                 if options.yielding:

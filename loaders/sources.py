@@ -5,7 +5,7 @@ Names come from the listing or the folder, never from a guess; the manifest's pa
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -31,12 +31,33 @@ def allowed_hosts(source: str, manifest: Manifest) -> frozenset[str]:
 
 
 def newest_edition(files: Iterable[ListedFile], pattern: str) -> list[ListedFile]:
-    """The files whose whole name matches; where the pattern has a group `edition`, only those of the newest."""
-    matches = [(match, file) for file in files if (match := re.fullmatch(pattern, file.name))]
-    if "edition" not in re.compile(pattern).groupindex:
-        return [file for _, file in matches]
-    newest = max((match["edition"] or "" for match, _ in matches), default="")
-    return [file for match, file in matches if (match["edition"] or "") == newest]
+    """The files whose whole name matches; where the pattern has a group `edition`, only those of the newest.
+
+    Where it has a group `package`, too, those of each package's newest.
+    """
+    matches = [(match.groupdict(), file) for file in files if (match := re.fullmatch(pattern, file.name))]
+    newest: dict[str | None, str] = {}
+    for groups, _ in matches:
+        package = groups.get("package")
+        newest[package] = max(newest.get(package, ""), groups.get("edition") or "")
+    return [file for groups, file in matches if (groups.get("edition") or "") == newest[groups.get("package")]]
+
+
+def pick_packages(files: list[ListedFile], manifest: Manifest, packages: Sequence[str]) -> list[ListedFile]:
+    """The files of these packages; all, where none is named. Raises SourceError for one that the source lacks."""
+    if not packages:
+        return files
+    if manifest.packages is None:
+        raise SourceError(f"{manifest.dataset} does not come in packages: load it as a whole, without {packages[0]}.")
+    held = [(file, match["package"] if (match := re.fullmatch(manifest.file, file.name)) else None) for file in files]
+    there = sorted({package for _, package in held if package})
+    if missing := sorted(set(packages) - set(there)):
+        some = ", ".join(there[:10]) + (f" … ({len(there)} in all)" if len(there) > 10 else "")
+        raise SourceError(
+            f"The source holds no package {missing[0]} of {manifest.dataset}. It holds: {some or 'none'}. Name one of "
+            "these, or give another source with --from."
+        )
+    return [file for file, package in held if package in packages]
 
 
 def find_local(source: Path, manifest: Manifest) -> list[ListedFile]:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from loaders.inventory import Entry, prune, read_entries, verify
-from loaders.progress import megabytes
 from server import console
 from server.commands.shared import EXIT_CODES, FAILED, AsJson, migrate, open_database, read_settings, require_schema
 from server.console import out, say
@@ -79,7 +79,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     return (
         entry.dataset or "not loaded",
         entry.name,
-        megabytes(entry.size),
+        decimal(entry.size),
         entry.sha256[:16],
         f"{entry.fetched:%Y-%m-%d %H:%M}",
         ", ".join(map(str, entry.deliveries)) or "none",
@@ -105,11 +105,11 @@ def prune_files(
         pruned = prune(folder, connection, keep, dry_run)
     for entry in pruned.files:
         of = f"deliveries {', '.join(map(str, entry.deliveries))}" if entry.deliveries else "never loaded"
-        out(f"{entry.name} ({megabytes(entry.size)}, {of}): {entry.path}")
+        out(f"{entry.name} ({decimal(entry.size)}, {of}): {entry.path}")
     for path in pruned.remains:
         out(f"left by an interrupted load: {path}")
     done = "would be removed" if dry_run else "were removed"
-    out(f"{len(pruned.files)} files {done}, {megabytes(pruned.freed)} {'would be free' if dry_run else 'are free'}.")
+    out(f"{len(pruned.files)} files {done}, {decimal(pruned.freed)} {'would be free' if dry_run else 'are free'}.")
 
 
 @commands.command("verify", epilog=EXIT_CODES)

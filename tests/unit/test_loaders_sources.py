@@ -6,7 +6,8 @@ import pytest
 
 from loaders.errors import SourceError
 from loaders.listing import ListedFile, parse_listing
-from loaders.sources import newest_edition
+from loaders.manifest import read_manifest
+from loaders.sources import newest_edition, pick_packages
 
 URL = "https://example.org/dop/"
 
@@ -59,3 +60,21 @@ def test_only_the_newest_edition_counts() -> None:
     assert [file.name for file in newest_edition(files, r"x_(?P<edition>\d{4})\.zip")] == ["x_2026.zip"]
     assert [file.name for file in newest_edition(files, r"x_\d{4}\.zip")] == ["x_2024.zip", "x_2026.zip", "x_2025.zip"]
     assert newest_edition(files, r"z_(?P<edition>\d{4})\.zip") == []
+
+
+def test_the_newest_edition_of_each_package_counts() -> None:
+    files = [ListedFile(name, "") for name in ("bonn_2024.zip", "bonn_2025.zip", "essen_2024.zip", "x_2026.txt")]
+    pattern = r"(?P<package>[a-z]+)_(?P<edition>\d{4})\.zip"
+    assert [file.name for file in newest_edition(files, pattern)] == ["bonn_2025.zip", "essen_2024.zip"]
+
+
+def test_some_packages_of_a_product() -> None:
+    product = read_manifest("gebref")
+    files = [ListedFile(f"paket_{number:02}.zip", "") for number in range(1, 13)]
+    packaged = product.model_copy(update={"packages": object(), "file": r"paket_(?P<package>\d\d)\.zip"})
+    assert pick_packages(files, product, ()) == files
+    assert pick_packages(files, packaged, ("03", "12")) == [files[2], files[11]]
+    with pytest.raises(SourceError, match=r"holds no package 13 of gebref\. It holds: 01, 02, .*, 10 … \(12 in all\)"):
+        pick_packages(files, packaged, ("03", "13"))
+    with pytest.raises(SourceError, match=r"gebref does not come in packages: load it as a whole, without 03\."):
+        pick_packages(files, product, ("03",))

@@ -110,7 +110,7 @@ def test_prune(run: Run, deliver: Deliver, fetching: Fetching, publisher: Publis
     dry = run("prune", "--dry-run").stdout
     assert len(kept(fetching)) == 5
     assert "gebref_EPSG25832_ASCII.zip (3.0 MB, deliveries 1): " in dry
-    assert "(0.0 MB, never loaded): " in dry
+    assert "(12 bytes, never loaded): " in dry
     assert dry.splitlines()[-1] == "3 files would be removed, 3.0 MB would be free."
     assert run("prune").stdout.splitlines()[-1] == "3 files were removed, 3.0 MB are free."
     assert kept(fetching) == [b"three", b"two"]
@@ -118,7 +118,7 @@ def test_prune(run: Run, deliver: Deliver, fetching: Fetching, publisher: Publis
     assert len(list(fetching.store.glob("sha256/*"))) == 2
     assert run("prune", "--keep", "1").exit_code == 0
     assert kept(fetching) == [b"three"]
-    assert run("prune").stdout == "0 files were removed, 0.0 MB are free.\n"
+    assert run("prune").stdout == "0 files were removed, 0 bytes are free.\n"
     assert run("prune", "--keep", "0").exit_code == 2
 
 

@@ -78,8 +78,9 @@ def test_raw_files_are_kept(load: Load, tmp_path: Path, write_addresses: Write, 
     sha256 = load("gebref", folder).files[0].sha256
     kept = tmp_path / "store" / "sha256" / sha256[:2] / sha256 / "gebref.txt"
     assert kept.read_bytes() == (folder / "gebref.txt").read_bytes()
-    left = {path.name for path in (tmp_path / "store").rglob("*") if path.is_file()}
-    assert left == {"gebref.txt", "lock"}
+    assert [path.name for path in (tmp_path / "store").glob("sha256/*/*/*")] == ["gebref.txt"]
+    assert {path.name for path in (tmp_path / "store").iterdir()} == {"sha256", "fetched", "incoming", "lock"}
+    assert list((tmp_path / "store" / "incoming").iterdir()) == []
 
 
 def test_zip(load: Load, tmp_path: Path, write_addresses: Write, addresses: list[str]) -> None:
