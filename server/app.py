@@ -43,8 +43,9 @@ TILESET = f"{COLLECTION}/tiles/{{tileMatrixSetId}}"
 
 OPTIONS_HEADERS = {
     "Allow": problems.ALLOWED_METHODS,
-    "Access-Control-Allow-Methods": problems.ALLOWED_METHODS,
-    "Access-Control-Allow-Headers": "Accept, Accept-Language, If-Modified-Since, If-None-Match, Range, X-Request-ID",
+    "Access-Control-Allow-Methods": f"{problems.ALLOWED_METHODS}, POST",
+    "Access-Control-Allow-Headers": "Accept, Accept-Language, Content-Type, "
+    "If-Modified-Since, If-None-Match, Range, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
 
@@ -59,6 +60,7 @@ ROUTES: dict[str, Endpoint] = {
     "/api": common.get_api,
     "/api.html": common.get_api_reference,
     "/conformance": common.get_conformance,
+    "/functions": common.get_functions,
     "/collections": common.get_collections,
     f"{COLLECTION}/queryables": common.get_queryables,
     f"{COLLECTION}/sortables": common.get_sortables,
@@ -80,6 +82,9 @@ ROUTES: dict[str, Endpoint] = {
     "/admin/deliveries": admin.get_deliveries,
 }
 
+
+# What takes its parameters from a body, too. OPTIONS does not tell: QGIS would let its users add features
+POSTED = {f"{COLLECTION}/items"}
 
 # What maps and paging clients ask for without end
 HOT = (f"{COLLECTION}/items", f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}")
@@ -138,7 +143,7 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        if scope["type"] == "http" and scope["method"] == "GET":
+        if scope["type"] == "http" and scope["method"] in {"GET", "POST"}:
             for route in self.routes:
                 match, found = route.matches(scope)
                 if match is Match.FULL:
@@ -167,7 +172,7 @@ def resource(path: str, endpoint: Endpoint) -> Route:
         except Exception as error:
             return await problems.answer_unexpected(request, error)
 
-    return Route(path, answer, methods=["GET", "HEAD", "OPTIONS"])
+    return Route(path, answer, methods=["GET", "HEAD", "OPTIONS", *(["POST"] if path in POSTED else [])])
 
 
 def _static(pages: Pages) -> Mount:

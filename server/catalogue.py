@@ -86,6 +86,9 @@ class Property(Strict):
         return self
 
 
+ID = Property(name="id", type="string", title=Text(de="Id", en="Id"), queryable=True)
+
+
 class Tiles(Strict):
     """Zoom levels at which a collection has vector tiles, and the attributes that its tiles carry."""
 
@@ -129,6 +132,11 @@ class Collection(Strict):
     def queryables(self) -> tuple[Property, ...]:
         """Properties that can be filtered by; each has an index."""
         return tuple(p for p in self.properties if p.queryable)
+
+    @property
+    def parameters(self) -> tuple[Property, ...]:
+        """Queryables that are query parameters, too (Features Part 3, /req/queryables-query-parameters/parameters)."""
+        return (ID, *(p for p in self.queryables if not p.type.endswith("[]")))
 
     @property
     def sortables(self) -> tuple[str, ...]:

@@ -10,7 +10,9 @@
     │   ├── MethodNotAllowed       405
     │   ├── NotAcceptable          406
     │   ├── Gone                   410
-    │   └── UriTooLong             414
+    │   ├── ContentTooLarge        413
+    │   ├── UriTooLong             414
+    │   └── UnsupportedMediaType   415
     ├── Unavailable                503 with Retry-After: pool exhausted, database away
     ├── QueryTooSlow               503: the statement timeout ended the query
     └── ConfigurationError         ends the start with exit code 1
@@ -88,6 +90,14 @@ class Gone(ClientError):
     """What the client refers to existed and is kept no more."""
 
 
+class ContentTooLarge(ClientError):
+    """The body of the request is longer than the service reads."""
+
+
+class UnsupportedMediaType(ClientError):
+    """The body of the request is in a format that the service does not read."""
+
+
 class UriTooLong(ClientError):
     """The request target is longer than the service reads."""
 
@@ -123,7 +133,9 @@ STATUS: dict[type[ServiceError], Answer] = {
     MethodNotAllowed: Answer(405, "Method not allowed"),
     NotAcceptable: Answer(406, "Not acceptable"),
     Gone: Answer(410, "Gone"),
+    ContentTooLarge: Answer(413, "Content too large"),
     UriTooLong: Answer(414, "URI too long"),
+    UnsupportedMediaType: Answer(415, "Unsupported media type"),
     Unavailable: Answer(503, "Service unavailable", retry_after=2),
     QueryTooSlow: Answer(503, "Query took too long", retry_after=30),
 }

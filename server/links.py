@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
-Link = dict[str, str]
+Link = dict[str, Any]
 
 
 def to_href(base: str, *segments: str, query: Mapping[str, Any] | None = None) -> str:
@@ -35,7 +35,9 @@ def link(rel: str, href: str, media_type: str | None = None, title: str | None =
 
 
 def to_link_header(links: list[Link]) -> str:
-    """Value of a Link header (RFC 8288)."""
+    """Value of a Link header (RFC 8288), of the links that are to be followed by GET."""
     return ", ".join(
-        f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "") for x in links
+        f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "")
+        for x in links
+        if "method" not in x
     )

@@ -9,14 +9,14 @@ MAX_QUERY = 32_768
 MAX_PARAMETERS = 200
 
 
-def parse_query(query: bytes, allowed: Names[str]) -> dict[str, str]:
+def parse_query(query: bytes, allowed: Names[str], longest: int = MAX_QUERY) -> dict[str, str]:
     """Parameters of a raw query string, percent-decoded.
 
     Raises UnknownParameter, InvalidParameter (given twice, not UTF-8, NUL), UriTooLong.
     """
-    if len(query) > MAX_QUERY:
+    if len(query) > longest:
         raise UriTooLong(
-            f"The query string has {len(query)} bytes; this service reads {MAX_QUERY}. Shorten it.", limit=MAX_QUERY
+            f"The query string has {len(query)} bytes; this service reads {longest}. Shorten it.", limit=longest
         )
     parameters: dict[str, str] = {}
     for part in query.split(b"&", MAX_PARAMETERS):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from server.catalogue import LANGUAGES, Language
+from server.cql2.filter import LANGUAGES as LANGUAGES_OF_FILTERS
 from server.crs import CRS84, OFFERED
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -71,6 +72,16 @@ def _parameters(lang: Language) -> dict[str, Any]:
             "Geometries simplified for a map at this level of WebMercatorQuad, by half a pixel",
             {"type": "number", "minimum": 0},
         ),
+        "filter": _query(
+            "Only features that meet this condition, in CQL2; names are those of the queryables, functions those of "
+            "`/functions`: `gmd = 'Essen' AND CASEI(str) LIKE CASEI('haupt%')`",
+            STRING,
+        ),
+        "filter-lang": _query(
+            "Language of the filter; `cql-text` is CQL2 Text as GDAL writes it",
+            {"type": "string", "enum": list(LANGUAGES_OF_FILTERS), "default": LANGUAGES_OF_FILTERS[0]},
+        ),
+        "filter-crs": _query("CRS of the filter's geometries", crs),
         "cursor": _query("Place of a page, taken from the links `next` and `prev`", STRING),
         "featureId": _path("Id of the feature", STRING),
         "tileMatrix": _path("Zoom level", {"type": "integer", "minimum": 0, "maximum": 24}),

@@ -2,6 +2,13 @@
 
 SPEC = "http://www.opengis.net/spec"
 
+CQL2 = (
+    *("cql2-text", "cql2-json", "basic-cql2", "advanced-comparison-operators", "case-insensitive-comparison"),
+    *("accent-insensitive-comparison", "basic-spatial-functions", "basic-spatial-functions-plus", "spatial-functions"),
+    *("temporal-functions", "array-functions", "property-property", "functions", "arithmetic"),
+    "basic-spatial-operators",  # the draft's name of basic-spatial-functions, by which QGIS 3.32 to 3.42 look for it
+)
+
 CONFORMANCE: tuple[str, ...] = (
     *(f"{SPEC}/ogcapi-common-1/1.0/conf/{name}" for name in ("core", "landing-page", "html", "json", "oas30")),
     *(f"{SPEC}/ogcapi-common-2/1.0/conf/{name}" for name in ("collections", "html", "json")),
@@ -10,7 +17,11 @@ CONFORMANCE: tuple[str, ...] = (
     f"{SPEC}/ogcapi-common-3/1.0/conf/sortables",
     *(f"{SPEC}/ogcapi-features-1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson")),
     f"{SPEC}/ogcapi-features-2/1.0/conf/crs",
-    *(f"{SPEC}/ogcapi-features-3/1.0/conf/{name}" for name in ("queryables", "queryables-query-parameters")),
+    *(
+        f"{SPEC}/ogcapi-features-3/1.0/conf/{name}"
+        for name in ("queryables", "queryables-query-parameters", "filter", "features-filter")
+    ),
+    *(f"{SPEC}/cql2/1.0/conf/{name}" for name in CQL2),
     *(f"{SPEC}/ogcapi-features-5/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
     # Drafts: Part 6 property selection, Part 7 geometry simplification, Part 8 sorting
     *(f"{SPEC}/ogcapi-features-6/1.0/conf/{name}" for name in ("properties", "properties-features")),

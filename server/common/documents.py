@@ -4,6 +4,7 @@ from typing import Any
 
 from server.catalogue import Collection
 from server.common.conformance import CONFORMANCE
+from server.cql2.functions import FUNCTIONS
 from server.crs import CRS84, ETRS89_UTM32, OFFERED
 from server.exchange import Exchange
 from server.links import OGC_REL, Link, link
@@ -26,6 +27,7 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
             *exchange.links_self(),
             link("service-desc", exchange.href("api"), OPENAPI, "OpenAPI 3.0"),
             link("service-doc", exchange.href("api.html"), HTML, "API-Referenz" if german else "API reference"),
+            link(f"{OGC_REL}functions", exchange.href("functions"), JSON, "Funktionen" if german else "Functions"),
             link("conformance", exchange.href("conformance"), JSON, "Konformität" if german else "Conformance"),
             link("data", exchange.href("collections"), JSON, "Datensätze" if german else "Collections"),
             link("related", exchange.href("map"), HTML, "Karte" if german else "Map"),
@@ -38,6 +40,26 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
 def conformance_document() -> dict[str, Any]:
     """/conformance."""
     return {"conformsTo": list(CONFORMANCE)}
+
+
+def functions_document(exchange: Exchange) -> dict[str, Any]:
+    """/functions (CQL2, /req/functions/get-functions-response-json): functions of one name have one entry each."""
+    return {
+        "functions": [
+            {
+                "name": function.name,
+                "description": function.description.in_(exchange.lang),
+                "args": [{"type": _function_types(kind)} for kind in function.args],
+                "returns": _function_types(function.returns),
+            }
+            for function in FUNCTIONS
+        ],
+        "links": exchange.links_self(),
+    }
+
+
+def _function_types(kind: str) -> list[str]:
+    return {"time": ["datetime"], "number": ["number", "integer"]}.get(kind, [kind])
 
 
 def collections_document(exchange: Exchange) -> dict[str, Any]:

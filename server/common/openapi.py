@@ -4,10 +4,12 @@ from typing import Any
 
 from server.catalogue import Collection, Language, Property
 from server.common.components import components
+from server.common.schemas import json_type
 from server.exchange import Exchange
 from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
 
 VERSION = "1.0.0"
+FILTER = ("filter", "filter-lang", "filter-crs")
 SHARED = ("asOf", "skipGeometry", "zoom-level")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
@@ -78,6 +80,7 @@ def ref(kind: str, name: str) -> dict[str, str]:
 def _service_paths() -> dict[str, Any]:
     return {
         "/": operation("getLandingPage", "service", "Landing page", {JSON: "landingPage", HTML: "html"}),
+        "/functions": operation("getFunctions", "service", "Functions of filters", {JSON: "object"}),
         "/conformance": operation(
             "getConformanceDeclaration", "service", "Conformance classes", {JSON: "confClasses", HTML: "html"}
         ),
@@ -124,9 +127,9 @@ def _collection_paths() -> dict[str, Any]:
 
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:
-    names = ("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "resultType", *SHARED)
+    names = ("limit", "bbox", "bbox-crs", "crs", "datetime", *FILTER, "cursor", "resultType", *SHARED)
     shared = [*(ref("parameters", name) for name in names), *_selections(collection), _sortby(collection)]
-    filters = [_filter(prop, lang) for prop in collection.queryables]
+    filters = [_filter(prop, lang) for prop in collection.parameters]
     found = operation(
         f"{collection.id}.getFeatures",
         "data",
@@ -136,7 +139,29 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
     )
     _add_headers(found, "Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned", "Memento-Datetime")
     found["get"]["responses"]["410"] = ref("responses", "Gone")
-    return found
+    return {**found, "post": _posted(collection, found["get"], [*shared, *filters])}
+
+
+def _posted(collection: Collection, by_get: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same by POST, for filters that are too long for an address."""
+    content = {
+        "application/json": {"schema": {"type": "object", "description": "A filter in CQL2 JSON"}},
+        "application/x-www-form-urlencoded": {
+            "schema": {"type": "object", "description": "Parameters that are not in the address"}
+        },
+    }
+    responses = {status: answer for status, answer in by_get["responses"].items() if status != "304"}
+    return {
+        **by_get,
+        "operationId": f"{collection.id}.postFeatures",
+        "parameters": [ref("parameters", "f"), ref("parameters", "lang"), *parameters],
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            **responses,
+            "413": ref("responses", "InvalidParameter"),
+            "415": ref("responses", "InvalidParameter"),
+        },
+    }
 
 
 def _item(collection: Collection, lang: Language) -> dict[str, Any]:
@@ -204,7 +229,7 @@ def _tile() -> dict[str, Any]:
 
 def _filter(prop: Property, lang: Language) -> dict[str, Any]:
     """A queryable as a parameter: the form in which QGIS and GDAL push `property = value` down."""
-    schema = {"type": "string", "format": "date"} if prop.type == "date" else {"type": prop.type}
+    schema = json_type(prop.type)
     return {
         "name": prop.name,
         "in": "query",

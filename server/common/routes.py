@@ -7,12 +7,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import Collection
-from server.common.documents import collection_document, collections_document, conformance_document, landing_page
+from server.common.documents import (
+    collection_document,
+    collections_document,
+    conformance_document,
+    functions_document,
+    landing_page,
+)
 from server.common.examples import read_examples
 from server.common.openapi import api_definition
 from server.common.schemas import collection_schema, feature_schema, queryables_schema, sortables_schema, strict_schema
 from server.exchange import Exchange, open_exchange, respond_document, to_page_state, validators
-from server.negotiation import HTML, OPENAPI, SCHEMA_JSON
+from server.negotiation import HTML, JSON, OPENAPI, SCHEMA_JSON
 
 API_FORMATS = {"json": OPENAPI, "html": HTML}
 SCHEMA_FORMATS = {"json": SCHEMA_JSON, "html": HTML}
@@ -27,6 +33,12 @@ async def get_landing_page(request: Request) -> Response:
 async def get_conformance(request: Request) -> Response:
     """/conformance"""
     return respond_document(open_exchange(request), conformance_document, "conformance.html")
+
+
+async def get_functions(request: Request) -> Response:
+    """/functions"""
+    exchange = open_exchange(request, {"json": JSON})
+    return respond_document(exchange, lambda: functions_document(exchange))
 
 
 async def get_api(request: Request) -> Response:

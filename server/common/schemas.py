@@ -27,8 +27,9 @@ def queryables_schema(collection: Collection, lang: Language, uri: str) -> dict[
     QGIS knows a geometry by `$ref` only, the standard by `format`: both are given.
     """
     geometry = {"$ref": f"https://geojson.org/schema/{collection.geometry}.json", **_geometry(collection)}
-    members = {prop.name: property_schema(prop, lang) for prop in collection.queryables}
-    return _object(collection, lang, uri, {**members, "geom": geometry})
+    members = {prop.name: {**property_schema(prop, lang), **_role(collection, prop)} for prop in collection.queryables}
+    identifier = {"type": "string", "title": "Id", "x-ogc-role": "id"}
+    return _object(collection, lang, uri, {"id": identifier, **members, "geom": geometry})
 
 
 def sortables_schema(collection: Collection, lang: Language, uri: str) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 
 def property_schema(prop: Property, lang: Language) -> dict[str, Any]:
     """Schema of one attribute: type, texts, unit, codes."""
-    schema: dict[str, Any] = {"type": "string", "format": "date"} if prop.type == "date" else {"type": prop.type}
+    schema = json_type(prop.type)
     schema["title"] = prop.title.in_(lang)
     if prop.description:
         schema["description"] = prop.description.in_(lang)
@@ -81,6 +82,14 @@ def property_schema(prop: Property, lang: Language) -> dict[str, Any]:
     if prop.codes:
         schema["oneOf"] = [{"const": code, "title": text.in_(lang)} for code, text in prop.codes.items()]
     return schema
+
+
+def json_type(type_: str) -> dict[str, Any]:
+    """The JSON Schema of a type of the catalogue."""
+    if type_.endswith("[]"):
+        return {"type": "array", "items": json_type(type_.removesuffix("[]"))}
+    formats = {"date": "date", "datetime": "date-time"}
+    return {"type": "string", "format": formats[type_]} if type_ in formats else {"type": type_}
 
 
 def delivery_schema(lang: Language) -> dict[str, Any]:

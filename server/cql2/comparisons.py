@@ -93,7 +93,7 @@ def check_comparable(scope: Scope, name: str, terms: Sequence[Term]) -> None:
         kinds = {first.type, term.type} - {"null"}
         if len(kinds) > 1 and kinds != {"date", "timestamp"}:
             rule = f"{describe(first)}, {describe(term)}: they cannot be compared"
-            raise scope.wrong(rule, HOW[first.type].capitalize())
+            raise scope.wrong(rule, HOW[first.type])
 
 
 def folded(term: Term) -> Property | None:

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.sql import SQL, Composable
 
-from server.catalogue import Collection, Property
+from server.catalogue import ID, Collection, Property
 from server.cql2.tree import Geometry, Literal, Node, Op
 from server.cql2.tree import Property as Name
 from server.crs import Crs
@@ -39,12 +39,12 @@ A_TYPE = {
     "geometry": "a geometry",
 }
 HOW = {
-    "string": "write it in single quotes",
-    "number": "write a number without quotes",
-    "boolean": "write true or false",
-    "date": "write DATE('2026-07-01')",
-    "timestamp": "write TIMESTAMP('2026-07-01T12:00:00Z')",
-    "geometry": "write a geometry such as POINT(7 51.5), or a property of that type",
+    "string": "Write it in single quotes",
+    "number": "Write a number without quotes",
+    "boolean": "Write true or false",
+    "date": "Write DATE('2026-07-01')",
+    "timestamp": "Write TIMESTAMP('2026-07-01T12:00:00Z')",
+    "geometry": "Write a geometry such as POINT(7 51.5), or a property of that type",
 }
 
 
@@ -119,10 +119,7 @@ class Scope:
         if term.type in {kind, "null"}:
             return term
         rule = f"{where} needs {A_TYPE[kind]}, and {describe(term)}"
-        raise self.wrong(rule, HOW[kind].capitalize())
-
-
-ID = Property.model_validate({"name": "id", "type": "string", "title": {"de": "Id", "en": "Id"}})
+        raise self.wrong(rule, HOW[kind])
 
 
 def _kind(value: Any) -> tuple[str, SQL]:

@@ -71,7 +71,7 @@ class ItemsQuery:
 
 def allowed_parameters(collection: Collection) -> tuple[str, ...]:
     """Parameters of a collection's items besides f and lang."""
-    return (*OWN_PARAMETERS, *(p.name for p in collection.queryables))
+    return (*OWN_PARAMETERS, *(p.name for p in collection.parameters))
 
 
 def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> ItemsQuery:
@@ -88,7 +88,7 @@ def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> 
         since=since if collection.datetime else None,
         until=until if collection.datetime else None,
         filters=tuple(
-            (p.name, parse_value(p, parameters[p.name])) for p in collection.queryables if p.name in parameters
+            (p.name, parse_value(p, parameters[p.name])) for p in collection.parameters if p.name in parameters
         ),
         sort=parse_sortby(collection, parameters.get("sortby")),
         selection=parse_selection(collection, parameters),
@@ -205,7 +205,18 @@ def parse_value(prop: Property, text: str) -> Value:
                 return text == "true"
         case "date":
             return _date_value(prop, text)
+        case "datetime":
+            return _moment_value(prop, text)
     raise InvalidParameter(prop.name, text, f"the property is of type {prop.type}", f"Give a value of type {prop.type}")
+
+
+def _moment_value(prop: Property, text: str) -> datetime:
+    try:
+        if DATE_TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidParameter(prop.name, text, "the property is a moment", "Give it as YYYY-MM-DDThh:mm:ssZ")
 
 
 def _date_value(prop: Property, text: str) -> date:

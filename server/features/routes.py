@@ -27,6 +27,7 @@ from server.features.history import Edition, parse_as_of
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
+from server.features.posted import MAX_ADDRESS, as_post, read_posted
 from server.features.reading import ItemQuery, read_item, read_page, read_versions
 from server.features.selection import EVERYTHING, PARAMETERS, parse_selection
 from server.limits import MAX_LIMIT_HTML
@@ -39,19 +40,20 @@ FORMATS = {"json": GEOJSON, "html": HTML}
 
 
 async def get_items(request: Request) -> Response:
-    """/collections/{collectionId}/items"""
+    """/collections/{collectionId}/items; by POST some of the parameters are in the body."""
     collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
-    exchange = open_exchange(request, FORMATS, allowed_parameters(collection))
+    posted = await read_posted(request) if request.method == "POST" else None
+    exchange = open_exchange(request, FORMATS, allowed_parameters(collection), posted=posted)
     if exchange.format == "html" and "" in exchange.parameters.values():
         return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
     marks = _marks(exchange, exchange.state(collection))
-    if marks.unchanged(request):
+    if posted is None and marks.unchanged(request):
         return respond_unchanged(marks)
     if exchange.format == "html":
         return await _items_page(exchange, query)
     state, page = await read_page(exchange, query)
-    return _answer_items(exchange, query, page, _marks(exchange, state))
+    return _answer_items(exchange, query, page, _marks(exchange, state), posted or {})
 
 
 def _marks(exchange: Exchange, state: State) -> Validators:
@@ -65,8 +67,13 @@ def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Resp
     return Response(status_code=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
-def _answer_items(exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators) -> Response:
+def _answer_items(
+    exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators, posted: dict[str, str]
+) -> Response:
     links = _links_items(exchange, query, page)
+    if posted and len(exchange.href_self()) > MAX_ADDRESS:
+        given = {name: value for name, value in exchange.parameters.items() if name not in posted}
+        links = [as_post(found, posted) for found in _links_items(replace(exchange, parameters=given), query, page)]
     headers = {
         "Content-Crs": f"<{query.crs.uri}>",
         "Link": to_link_header(links),

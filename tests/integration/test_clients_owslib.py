@@ -111,5 +111,5 @@ def test_paging_by_the_links(features: Any, published: Query) -> None:
 
 
 def test_an_unknown_parameter_is_an_error_that_names_what_is_known(features: Any) -> None:
-    with pytest.raises(RuntimeError, match=r"'offset' is not known here. Known parameters: ags, bbox"):
+    with pytest.raises(RuntimeError, match=r"'offset' is not known here. Known parameters: ags, asOf, bbox"):
         features.collection_items("adresse", offset=10)

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyogrio
 import pytest
+import shapely
 import yaml
 from psycopg import sql
+
+from loaders.spatial_key import hilbert_codes
 
 KINDS: list[tuple[Callable[[pa.DataType], bool], str, str]] = [
     (pa.types.is_boolean, "boolean", "boolean"),
@@ -155,5 +159,82 @@ def found(natural_earth: httpx.Client) -> Callable[..., int]:
         document = answer.json()
         assert document["numberMatched"] == document["numberReturned"] == len(document["features"])
         return document["numberMatched"]
+
+    return ask
+
+
+def utm(east: float, north: float) -> str:
+    """A point in EPSG:25832 as hexadecimal EWKB."""
+    return shapely.to_wkb(shapely.set_srid(shapely.Point(east, north), 25832), hex=True, include_srid=True)
+
+
+# Each row for something that goes wrong easily. The points are 100 m apart, the first in Duisburg
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "text": "Hauptstraße", "zahl": 1, "wert": 0.5, "tag": "2026-01-01", "aktiv": True},
+    {"id": "b", "text": "HAUPTSTRASSE", "zahl": 2, "wert": -0.5, "tag": "2026-07-01", "aktiv": False},
+    {"id": "c", "text": "Große Öde", "zahl": 3, "wert": 0.0, "tag": "2026-12-31"},
+    {"id": "d", "text": "100% \\ O'Hara_x", "zahl": 0, "wert": 1e300},
+    {"id": "e", "text": "", "zahl": 2**63 - 1, "wert": 2.5, "liste": ["a", "b"], "zahlen": [1, 2]},
+    {"id": "f", "text": "'; DROP TABLE geobasis.werte; --", "zahl": 2**53 + 1, "liste": ["b", "c"], "zahlen": [3]},
+    {"id": "g", "beginn": "2026-01-01T00:00:00Z", "ende": "2026-06-30T23:59:59.5Z", "liste": [], "zahlen": []},
+    {"id": "h", "beginn": "2026-07-01T12:00:00Z", "ende": "2026-07-02T12:00:00Z", "zahl": -7},
+    {"id": "i", "text": "Ωμέγα ΟΔΟΣ", "zahl": -3},
+    {"id": "j"},
+]
+
+
+@pytest.fixture(scope="session")
+def werte(
+    cluster: Any, migrated_template: str, serve_probe: Callable[..., Any], tmp_path_factory: Any
+) -> Iterator[httpx.Client]:
+    """HTTP to a service with the collection `werte`: the rows above, in EPSG:25832."""
+    folder = tmp_path_factory.mktemp("werte")
+    url = cluster.create(migrated_template)
+    (folder / "werte.yaml").write_text(to_yaml("werte", WERTE, "Point", 25832), "utf-8")
+    east = 345_000 + 100 * np.arange(1, len(ROWS) + 1)
+    keys = hilbert_codes(east.astype(float), np.full(len(ROWS), 5_700_000.0)).tolist()
+    rows = [{"fid": key << 20, "geom": utm(x, 5_700_000), **row} for key, x, row in zip(keys, east, ROWS, strict=True)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        create_table(connection, "werte", WERTE, "Point, 25832")
+        insert(connection, "werte", rows)
+        connection.execute(PUBLISH.format("werte").encode())
+        connection.execute("analyze")
+    settings = {"OPENNRW_COLLECTIONS_DIR": str(folder)}
+    with serve_probe(url, **settings) as served, httpx.Client(base_url=served.url, timeout=30) as client:
+        yield client
+    cluster.drop(url)
+
+
+@pytest.fixture(scope="session")
+def ids(werte: httpx.Client) -> Callable[..., str]:
+    """The ids of the rows that match, as one word; None is a filter in CQL2 JSON."""
+
+    def ask(condition: str | dict[str, Any] | bool, **parameters: str) -> str:
+        if not isinstance(condition, str):
+            parameters["filter-lang"] = "cql2-json"
+            condition = json.dumps(condition)
+        answer = werte.get("/collections/werte/items", params={"filter": condition, **parameters})
+        assert answer.status_code == 200, (condition, answer.text)
+        return "".join(sorted(feature["id"] for feature in answer.json()["features"]))
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def refused(werte: httpx.Client) -> Callable[..., str]:
+    """The detail of the 400 that a filter gets; the service must answer its next request."""
+
+    def ask(condition: str | dict[str, Any] | bool, **parameters: str) -> str:
+        if not isinstance(condition, str):
+            parameters["filter-lang"] = "cql2-json"
+            condition = json.dumps(condition)
+        answer = werte.get("/collections/werte/items", params={"filter": condition, **parameters})
+        assert answer.status_code == 400, (condition, answer.text)
+        assert werte.get("/collections/werte/items?limit=1").status_code == 200
+        problem = answer.json()
+        assert problem["parameter"].startswith("filter")
+        assert problem["rule"]
+        assert problem["remedy"]
+        return problem["detail"]
 
     return ask

@@ -1,0 +1,1 @@
+"""Filters over HTTP: messages, long filters by POST, paging, CRSs, tiles, documents."""
