@@ -97,7 +97,8 @@ def retry(job_id: JobId) -> None:
 def enqueue(dataset: str, options: dict[str, Any], as_json: bool) -> None:
     """`opennrw load … --background`: the options are those of the load."""
     from loaders.manifest import read_manifest  # noqa: PLC0415
-    from server.jobs.enqueue import LoadRequest, enqueue_load  # noqa: PLC0415
+    from server.jobs.enqueue import enqueue_load  # noqa: PLC0415
+    from server.jobs.requests import LoadRequest  # noqa: PLC0415
 
     read_manifest(dataset).select(options["only"])
     with open_queue() as queue:

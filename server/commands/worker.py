@@ -71,6 +71,7 @@ def worker_beside() -> Iterator[threading.Event]:
 
 
 def _keep_running(wanted: threading.Event, over: threading.Event) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: a Ctrl-C is not for a process just born
     wanted.wait()
     while not over.is_set():
         process = multiprocessing.get_context("spawn").Process(target=_run_in_child)
@@ -90,6 +91,7 @@ def _keep_running(wanted: threading.Event, over: threading.Event) -> None:
 def _run_in_child() -> None:
     """Without a grace time: who stops `up` does not wait, and a job that is given back is begun again."""
     os.setsid()  # Ctrl-C goes to the parent, which stops the worker
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     run(read_settings(), None, 0.0, None)
 

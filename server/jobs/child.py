@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -48,7 +49,7 @@ def main() -> None:
         progress.finish()
         os._exit(143)
     progress.finish()
-    with os.fdopen(answers, "wb") as target:
+    with suppress(BrokenPipeError), os.fdopen(answers, "wb") as target:  # the worker is gone: nobody listens
         target.write(orjson.dumps(answer, default=str))
     os._exit(0)  # no waiting for threads of libraries
 

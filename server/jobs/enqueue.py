@@ -1,17 +1,14 @@
 """Enqueuing and what else a person does to jobs: cancel, try again."""
 
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from server.errors import NotFound, ServiceError
 from server.jobs.app import make_queue
-from server.jobs.tasks import TASKS
+from server.jobs.requests import INTERACTIVE, LoadRequest
 from server.settings import Settings
 
 Connection = psycopg.Connection[Any]
@@ -28,41 +25,15 @@ class JobNotFitting(ServiceError):
     """The job is not in a state in which this can be done to it."""
 
 
-@dataclass(frozen=True)
-class LoadRequest:
-    """A load to enqueue; the fields are those of `opennrw load`. `packages` empty: the whole product in one job."""
-
-    dataset: str
-    source: str | None = None
-    only: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    dry_run: bool = False
-    accept_shrink: bool = False
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """What differs from the defaults, as the job keeps it; a path as it is seen from everywhere on this machine."""
-        given = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if v}
-        if self.source and urlsplit(self.source).scheme not in {"http", "https"}:
-            given["source"] = str(Path(self.source).absolute())
-        return given
-
-    @property
-    def lock(self) -> str:
-        """Jobs of one lock run one after the other."""
-        return " ".join(["load", self.dataset, *self.packages])
-
-
-def enqueue_load(settings: Settings, connection: Connection, request: LoadRequest, priority: int | None = None) -> int:
+def enqueue_load(settings: Settings, connection: Connection, request: LoadRequest, priority: int = INTERACTIVE) -> int:
     """The job's id; the same load is not made to wait twice. Enqueued in the connection's transaction if it has one."""
     row = connection.execute(WAITING, [Jsonb(request.arguments)]).fetchone()
     if row:
         return row[0]
-    task = TASKS["load"]
     deferrer = make_queue(settings).configure_task(
         "load",
-        queue=task.queue,
-        priority=task.priority if priority is None else priority,
+        queue="load",
+        priority=priority,
         lock=request.lock,
         connection=connection,
     )

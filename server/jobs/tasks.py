@@ -4,16 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
+from loaders.manifest import read_manifest
 from loaders.report import Counts
-from loaders.retries import FetchPolicy
 from server.jobs.progress import JobProgress
+from server.jobs.requests import INTERACTIVE, MAINTENANCE, SHORT_PATIENCE, WATCHED, LoadRequest
 from server.settings import Settings
-
-INTERACTIVE, WATCHED, MAINTENANCE = 100, 50, 10  # a job with more comes first
-SHORT_PATIENCE = FetchPolicy(tries=3)  # the queue waits, not a process that takes up a place of the worker
 
 
 @dataclass(frozen=True)
@@ -45,20 +40,25 @@ def load(work: Work) -> Outcome:
     """Load a delivery as `opennrw load` does. A refused one is an outcome, too: nobody needs to try it again."""
     from loaders.errors import DeliveryRefused  # noqa: PLC0415 - the geometry libraries are for this process only
     from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
+    from server.jobs.packages import enqueue_packages  # noqa: PLC0415
 
-    lists = {name: tuple(value) for name, value in work.arguments.items() if isinstance(value, list)}
-    given: dict[str, Any] = {**work.arguments, **lists}
-    dataset = given.pop("dataset")
+    request = LoadRequest.of(work.arguments)
+    if jobs := enqueue_packages(work.settings, work.job, read_manifest(request.dataset), request):
+        return Outcome("enqueued", f"each of {len(jobs)} packages by itself: jobs {min(jobs)} to {max(jobs)}")
     options = LoadOptions(
         work.database_url,
         work.settings.home / "deliveries",
+        source=request.source,
+        only=request.only,
+        packages=request.packages,
+        dry_run=request.dry_run,
+        accept_shrink=request.accept_shrink,
+        yielding=True,
         progress=work.progress,
         policy=SHORT_PATIENCE,
-        yielding=True,
-        **given,
     )
     try:
-        report = load_dataset(dataset, options)
+        report = load_dataset(request.dataset, options)
     except DeliveryRefused as refused:
         return Outcome("refused", str(refused), refused.report.to_dict())
     message = "; ".join(f"{name}: {_summary(counts)}" for name, counts in report.collections.items())
@@ -71,11 +71,13 @@ def _summary(counts: Counts) -> str:
 
 def after_publication(work: Work) -> Outcome:
     """What a collection needs once its publication is live."""
+    from loaders.maintain import maintain  # noqa: PLC0415
+
     work.progress.step("vacuum", None)
-    table = sql.Identifier("geobasis", work.arguments["collection"])
-    with psycopg.connect(work.database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("vacuum (analyze) {}").format(table))
-    return Outcome("maintained")
+    done = maintain(work.database_url, work.arguments["collection"], work.progress)
+    order = "unknown" if done.correlation is None else f"{done.correlation:.2f}"
+    what = "written anew in the order of the key" if done.reordered else "cleared and analysed"
+    return Outcome("maintained", f"{what}; {done.rows} rows, order {order}", done.to_dict())
 
 
 def watch(work: Work) -> Outcome:

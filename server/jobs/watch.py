@@ -13,9 +13,9 @@ from loaders.listing import ListedFile
 from loaders.manifest import read_manifest
 from server.errors import NotFound
 from server.jobs.app import connect_queue
-from server.jobs.enqueue import LoadRequest, enqueue_load
+from server.jobs.enqueue import enqueue_load
 from server.jobs.keeper import TAKE_DUE
-from server.jobs.tasks import SHORT_PATIENCE, WATCHED
+from server.jobs.requests import SHORT_PATIENCE, WATCHED, LoadRequest
 from server.settings import Settings
 
 Connection = psycopg.Connection[Any]

@@ -103,7 +103,7 @@ def _make_worker(app: App, settings: Settings, options: WorkerOptions, running: 
 
     return Worker(
         app,
-        queues=options.queues,
+        queues=list(options.queues) if options.queues else None,
         concurrency=options.concurrency,
         install_signal_handlers=False,
         shutdown_graceful_timeout=options.grace,
