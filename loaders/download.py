@@ -16,7 +16,7 @@ from loaders.partial import Part, Parts, Version, version_of
 from loaders.progress import megabytes
 from loaders.report import FileRecord
 from loaders.retries import Again, FetchPolicy, Retries, Stop
-from loaders.store import Known, StoredFile, is_whole, keep, recall, remember
+from loaders.store import Known, StoredFile, has_digest, keep, recall, remember
 from loaders.web import Web
 
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
@@ -93,7 +93,7 @@ class Downloader:
 
     def _recall(self, file: ListedFile) -> Known | None:
         known = recall(self.store, file)
-        if known and not is_whole(known.stored):
+        if known and not has_digest(known.stored.path, known.stored.record.sha256):
             self.note(f"{known.stored.path} is damaged; it is fetched anew")
             return None
         return known

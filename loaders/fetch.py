@@ -23,7 +23,7 @@ from loaders.progress import BYTES, Progress
 from loaders.report import FileRecord
 from loaders.retries import DEFAULT_POLICY, FetchPolicy, Retries, Stop
 from loaders.sources import Site, allowed_hosts, find_local, is_url, pick_packages
-from loaders.store import CHUNK, Known, StoredFile, digest_of, incoming, is_whole, keep, recall, remember
+from loaders.store import CHUNK, Known, StoredFile, has_digest, incoming, keep, recall, remember
 from loaders.web import Web
 
 
@@ -70,7 +70,7 @@ def _copy(file: ListedFile, store: Path, progress: Progress) -> StoredFile:
     source = Path(file.url)
     noted = replace(file, timestamp=str(source.stat().st_mtime_ns))
     known = recall(store, noted)
-    if known and is_whole(known.stored) and digest_of(source) == known.stored.record.sha256:
+    if known and all(has_digest(path, known.stored.record.sha256) for path in (known.stored.path, source)):
         progress.advance(known.stored.record.size)
         return known.stored
     require_space(store, file.size or 0)

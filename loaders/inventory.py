@@ -15,7 +15,7 @@ from typing import Any
 from psycopg import Connection
 
 from loaders.progress import BYTES, Progress
-from loaders.store import alone, digest_of, forget_missing, in_use
+from loaders.store import alone, forget_missing, has_digest, in_use
 
 STALE = 7 * 24 * 3600  # seconds after which nobody is expected to go on with a download
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -154,7 +154,7 @@ def verify(store: Path, connection: Connection[Any], progress: Progress) -> Veri
         progress.step("verify", sum(entry.size for entry in entries), BYTES)
         damaged = []
         for entry in entries:
-            if digest_of(entry.path) != entry.sha256:
+            if not has_digest(entry.path, entry.sha256):
                 damaged.append(entry.path)
             progress.advance(entry.size)
         progress.done()

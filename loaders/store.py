@@ -116,7 +116,7 @@ def remember(store: Path, file: ListedFile, known: Known) -> None:
 def recall(store: Path, file: ListedFile) -> Known | None:
     """What was fetched of this version before and is there with the right size; None for what is not known.
 
-    Only the size is compared here: see `is_whole`.
+    Only the size is compared here: see `has_digest`.
     """
     return _read_note(store, store / "fetched" / f"{key_of(file)}.json")
 
@@ -140,11 +140,11 @@ def _read_note(store: Path, note: Path) -> Known | None:
     return Known(StoredFile(record, path), etag, modified) if there else None
 
 
-def is_whole(stored: StoredFile) -> bool:
-    """Whether the file still has the content it is named after."""
+def has_digest(path: Path, sha256: str) -> bool:
+    """Whether a file can be read and has this content."""
     try:
-        return digest_of(stored.path) == stored.record.sha256
-    except OSError:
+        return digest_of(path) == sha256
+    except OSError:  # a disk that fails, for instance
         return False
 
 

@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 
 from loaders.errors import LoadError
 from loaders.inventory import Pruned, prune
+from loaders.progress import Quiet
+from loaders.run import LoadOptions, load_dataset
 from loaders.store import in_use
 from server.cli import app
 
@@ -198,6 +200,29 @@ def test_nothing_is_removed_while_a_load_runs(home: dict[str, str], deliver: Del
     assert kept(fetching) == [b"one", b"two"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     assert kept(fetching) == [b"two"]
+
+
+class Pruning(Quiet):
+    """Tries to prune at every step of a load."""
+
+    def __init__(self, store: Path, connection: Connection) -> None:
+        self.store, self.connection = store, connection
+        self.refused: list[str] = []
+
+    def step(self, name: str, total: int | None, unit: str = "") -> None:
+        with pytest.raises(LoadError, match="is in use: a load runs"):
+            prune(self.store, self.connection, 1, dry_run=False)
+        self.refused.append(name)
+
+
+def test_a_load_holds_the_store_to_its_end(
+    tmp_path: Path, database_url: str, connection: Connection, example_deliveries: Path
+) -> None:
+    pruning = Pruning(tmp_path / "store", connection)
+    options = LoadOptions(database_url, pruning.store, str(example_deliveries), progress=pruning, accept_shrink=True)
+    assert load_dataset("dvg1", options).status == "published"
+    assert {"fetch", "unpack", "stage", "publish"} <= set(pruning.refused)
+    assert prune(pruning.store, connection, 1, dry_run=False) == Pruned([], [], 0)
 
 
 def test_verify(run: Run, deliver: Deliver, fetching: Fetching) -> None:
