@@ -5,13 +5,13 @@ column of theirs that begins with that key.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection, sql
 
-from loaders.errors import InvalidDelivery
+from loaders.errors import SourceError
 from loaders.manifest import Manifest
 from loaders.report import Check
 from loaders.staging import Table
@@ -65,15 +65,14 @@ def package_of(name: str, manifest: Manifest) -> str | None:
 def find_packages(names: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
     """The packages that the delivered files hold, sorted; empty for a product without packages.
 
-    Raises InvalidDelivery for a file whose package cannot be told: its features would replace others'.
+    Raises SourceError for a file whose package cannot be told: its features would replace others'.
     """
     if manifest.packages is None:
         return ()
     keys = {name: package_of(name, manifest) for name in names}
     unknown = sorted(name for name, key in keys.items() if not key)
     if unknown:
-        raise InvalidDelivery(
-            "packages",
+        raise SourceError(
             f"{unknown[0]} does not say which package it holds: the file's name must be like '{manifest.file}'. "
             "Give the file under the publisher's name.",
         )
@@ -97,11 +96,3 @@ def check_packages(connection: Connection, table: Table, scope: Scope) -> list[C
     detail = "; ".join(failed) if failed else f"{len(counts)} packages"
     rule = f"; a package must hold at least {LEAST_SHARE:.0%} of them" if failed else ""
     return [Check(table.collection, "shrink", not failed, detail + rule)]
-
-
-def select_packages(found: Sequence[str], wanted: Sequence[str], manifest: Manifest) -> None:
-    """Raises InvalidDelivery where a package that was asked for is not there."""
-    missing = [key for key in wanted if key not in found]
-    if missing:
-        known = f"It has: {', '.join(found)}." if manifest.packages else "It comes as a whole: leave --area out."
-        raise InvalidDelivery("packages", f"The source has no package '{missing[0]}' of {manifest.dataset}. {known}")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def describe_bytes(error: UnicodeDecodeError) -> str:
 
 
 def parse_dates(column: pa.Array, name: str, since: int, sieve: Sieve) -> pa.Array:
-    """Text as dates from the year `since` until today. A file holds few different dates, so each is parsed once."""
+    """Text as dates from the year `since` until today. A delivery holds few different dates: each is parsed once."""
     encoded = column.dictionary_encode()
     dates = pa.array([_parse_date(text) for text in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
     bad = to_mask(pc.and_(dates.is_null(), column.is_valid()))
@@ -70,6 +71,7 @@ def parse_dates(column: pa.Array, name: str, since: int, sieve: Sieve) -> pa.Arr
     return dates
 
 
+@lru_cache(maxsize=1 << 16)
 def _parse_date(text: str | None) -> date | None:
     for form in DATE_FORMS:
         if match := form.fullmatch(text or ""):
