@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from loaders.batch import Mask
 
 MULTIPOLYGON = 6
-MAX_BYTES = 32_000_000  # two million vertices: six times the boundary of the whole state
+MAX_BYTES = 16_000_000  # a million vertices; the boundary of the whole state has 63,315 (DVG1)
 # so few bytes cannot hold more levels than a stack has room for
 SHALLOW = 16_384
 HEAD = 5
