@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from psycopg import sql
 
@@ -76,34 +75,35 @@ def gone(collection: Collection) -> Gone:
     )
 
 
-@lru_cache(maxsize=128)
-def past_table(collection: Collection) -> sql.Composable:
-    """All versions of all features, in place of the collection's table; PostgreSQL reads both by their indexes."""
-    return sql.SQL(
-        "(select {columns}, '-infinity'::timestamptz as valid_from, 'infinity'::timestamptz as valid_to from {live} "
-        "union all select {columns}, valid_from, valid_to from {former}) past"
-    ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns_of(collection))),
-        live=sql.Identifier("geobasis", collection.id),
-        former=sql.Identifier("history", collection.id),
-    )
+@dataclass(frozen=True)
+class Source:
+    """A table that features are read from, and the conditions by which its rows belong to what is asked for."""
+
+    table: sql.Composable
+    conditions: tuple[sql.Composable, ...] = ()
 
 
-def past_conditions() -> list[sql.Composable]:
-    """Which of these versions belong to an edition: parameters `edition` (its delivery) and `moment`, `name`.
+def sources(collection: Collection, past: bool) -> tuple[Source, ...]:
+    """Where features are: the live ones; of an edition of the past also former versions.
 
-    A live version is of a delivery up to it, unless a later rollback brought it back. `offset 0` keeps PostgreSQL
-    from turning the look-up into a join that loses the order.
+    The conditions of the past need the parameters `edition` (its delivery), `moment` (when it went live) and `name`.
+    A live version is of a delivery up to the edition, unless a later rollback brought it back; `offset 0` keeps
+    PostgreSQL from turning that look-up into a join that loses the order.
     """
-    return [
-        sql.SQL("valid_from <= %(moment)s"),
-        sql.SQL("valid_to > %(moment)s"),
-        sql.SQL("delivery <= %(edition)s"),
-        sql.SQL(
-            "(valid_to < 'infinity' or not exists (select from provenance.restored r where r.collection = %(name)s "
-            "and r.id = past.id and r.delivery = past.delivery and r.rollback > %(edition)s offset 0))"
+    live = sql.Identifier("geobasis", collection.id)
+    if not past:
+        return (Source(live),)
+    restored = sql.SQL(
+        "not exists (select from provenance.restored r where r.collection = %(name)s "
+        "and r.id = {live}.id and r.delivery = {live}.delivery and r.rollback > %(edition)s offset 0)"
+    ).format(live=live)
+    return (
+        Source(live, (sql.SQL("delivery <= %(edition)s"), restored)),
+        Source(
+            sql.Identifier("history", collection.id),
+            (sql.SQL("valid_from <= %(moment)s"), sql.SQL("valid_to > %(moment)s")),
         ),
-    ]
+    )
 
 
 def columns_of(collection: Collection) -> Sequence[str]:

@@ -7,19 +7,23 @@ from psycopg import sql
 from server.catalogue import Collection
 from server.crs import Crs
 from server.features.expressions import feature_expression
-from server.features.history import columns_of, past_conditions, past_table
+from server.features.history import columns_of, sources
 from server.features.selection import EVERYTHING, Selection
 
 
 @lru_cache(maxsize=512)
 def item_text(collection: Collection, crs: Crs, selection: Selection = EVERYTHING, past: bool = False) -> bytes:
     """SQL text for one feature by its id, live or of an edition of the past: version of the collection, JSON text."""
+    rows: sql.Composable = sql.Identifier("geobasis", collection.id)
     if past:
-        rows = sql.SQL("(select * from {} where id = %(id)s and {})").format(
-            past_table(collection), sql.SQL(" and ").join(past_conditions())
-        )
-    else:
-        rows = sql.Identifier("geobasis", collection.id)
+        columns = sql.SQL(", ").join(map(sql.Identifier, columns_of(collection)))
+        parts = [
+            sql.SQL("select {} from {} where id = %(id)s and {}").format(
+                columns, source.table, sql.SQL(" and ").join(source.conditions)
+            )
+            for source in sources(collection, past)
+        ]
+        rows = sql.SQL("({})").format(sql.SQL(" union all ").join(parts))
     return (
         sql.SQL(
             """

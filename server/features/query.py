@@ -8,20 +8,21 @@ A sorted page is read along the index of its first key; what follows a cursor is
 other. An edition of the past is read the same way, from all versions instead of the live features.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from psycopg import sql
 
-from server.catalogue import STORAGE_SRID, Collection
+from server.catalogue import Collection
 from server.cql2.limits import SCAN_TIMEOUT
 from server.crs import Crs
 from server.ewkb import to_ewkb
 from server.features.areas import Area, key_ranges, prefers_keys, search_areas, widened
 from server.features.cursor import Cursor
 from server.features.expressions import feature_expression
-from server.features.history import Edition, columns_of, past_conditions, past_table
+from server.features.history import Edition, columns_of, sources
 from server.features.params import ItemsQuery
 from server.features.selection import Selection
 from server.features.sorting import SortKey, continuations, order_by
@@ -89,7 +90,7 @@ def items_query(query: ItemsQuery, state: State, past: Edition | None = None) ->
         "since": query.since,
         "until": query.until,
         **{f"p_{name}": value for name, value in query.filters},
-        **_area_parameters(areas, query.bbox_crs.srid),
+        **_area_parameters(areas, query.bbox_crs.srid, query.collection.srid),
     }
     if search == "keys":
         ranges = key_ranges(areas, state, cursor)
@@ -129,11 +130,11 @@ def _further_parameters(query: ItemsQuery, past: Edition | None) -> dict[str, An
     return found | (query.condition.parameters if query.condition else {})
 
 
-def _area_parameters(areas: tuple[Area, ...], srid: int) -> dict[str, str]:
+def _area_parameters(areas: tuple[Area, ...], srid: int, storage: int) -> dict[str, str]:
     boxes: dict[str, str] = {}
     for number, area in enumerate(areas):
-        boxes[f"outer{number}"] = to_ewkb(area.outer, STORAGE_SRID)
-        boxes[f"inner{number}"] = to_ewkb(area.inner, STORAGE_SRID)
+        boxes[f"outer{number}"] = to_ewkb(area.outer, storage)
+        boxes[f"inner{number}"] = to_ewkb(area.inner, storage)
         boxes[f"exact{number}"] = to_ewkb(area.exact, srid)
     return boxes
 
@@ -194,14 +195,19 @@ left join provenance.collection c on c.collection = %(name)s"""
 @lru_cache(maxsize=512)
 def hits_text(shape: Shape) -> bytes:
     """SQL text of an exact count."""
-    conditions = _conditions(shape) or [sql.SQL("true")]
+    counts = [
+        sql.SQL("(select count(*) from {} where {})").format(
+            source.table, _all([*_conditions(shape), *source.conditions])
+        )
+        for source in sources(shape.collection, shape.past)
+    ]
     return (
         sql.SQL(
             """
-select c.version, c.features, f.found from (select count(*) as found from {table} where {conditions}) f
+select c.version, c.features, f.found from (select {counts} as found) f
 left join provenance.collection c on c.collection = %(name)s"""
         )
-        .format(table=_table(shape), conditions=sql.SQL(" and ").join(conditions))
+        .format(counts=sql.SQL(" + ").join(counts))
         .as_bytes()
     )
 
@@ -223,14 +229,14 @@ def _rows(shape: Shape) -> sql.Composable:
   ) s limit %(rows)s"""
         ).format(scan=_scan(shape, conditions, order))
     place = sql.SQL("fid <= %(at)s" if shape.backward else "fid >= %(at)s")
-    return _scan(shape, [*_conditions(shape, place)], order)
+    return _scan(shape, _conditions(shape, place), order)
 
 
 def _sorted_rows(shape: Shape) -> sql.Composable:
     """The same for a sorted page: the parts are read one after the other, until the page is full."""
     order = order_by(shape.sort, shape.backward)
     if shape.nulls is None:
-        return _scan(shape, _conditions(shape) or [sql.SQL("true")], order)
+        return _scan(shape, _conditions(shape), order)
     parts = [
         sql.SQL("({})").format(_scan(shape, _conditions(shape, part), order))
         for part in continuations(shape.sort, shape.nulls, shape.backward)
@@ -239,16 +245,26 @@ def _sorted_rows(shape: Shape) -> sql.Composable:
 
 
 def _scan(shape: Shape, conditions: list[sql.Composable], order: sql.Composable) -> sql.Composable:
-    return sql.SQL("select {wanted} from {table} where {conditions} order by {order} limit %(rows)s").format(
-        wanted=sql.SQL(", ").join(map(sql.Identifier, columns_of(shape.collection))),
-        table=_table(shape),
-        conditions=sql.SQL(" and ").join(conditions),
-        order=order,
+    """Rows of one range, in order. Each source is limited by itself: where it holds nothing that is wanted, PostgreSQL
+    would otherwise read all of it along the order, in the belief that it soon can stop.
+    """
+    wanted = sql.SQL(", ").join(map(sql.Identifier, columns_of(shape.collection)))
+    scans = [
+        sql.SQL("select {wanted} from {table} where {conditions} order by {order} limit %(rows)s").format(
+            wanted=wanted, table=source.table, conditions=_all([*conditions, *source.conditions]), order=order
+        )
+        for source in sources(shape.collection, shape.past)
+    ]
+    if len(scans) == 1:
+        return scans[0]
+    parts = sql.SQL(" union all ").join(sql.SQL("({})").format(scan) for scan in scans)
+    return sql.SQL("select {wanted} from ({parts}) past order by {order} limit %(rows)s").format(
+        wanted=wanted, parts=parts, order=order
     )
 
 
-def _table(shape: Shape) -> sql.Composable:
-    return past_table(shape.collection) if shape.past else sql.Identifier("geobasis", shape.collection.id)
+def _all(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(" and ").join(conditions) if conditions else sql.SQL("true")
 
 
 def _conditions(shape: Shape, place: sql.Composable | None = None) -> list[sql.Composable]:
@@ -256,7 +272,6 @@ def _conditions(shape: Shape, place: sql.Composable | None = None) -> list[sql.C
     return [
         *_attribute_conditions(shape),
         *([place] if place else []),
-        *(past_conditions() if shape.past else []),
         *([_spatial(shape)] if shape.search == "index" else []),
     ]
 
