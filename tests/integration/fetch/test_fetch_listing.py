@@ -71,7 +71,7 @@ def test_more_folders_than_anyone_has(fetching: Fetching, publisher: Publisher, 
 def test_a_listing_on_a_bad_day(fetching: Fetching, publisher: Publisher, faults: Faults) -> None:
     publisher.put(b"PK")
     publisher.fail("/lk/index.json", faults.answer(503), faults.truncate(20), faults.stall(5))
-    assert len(fetching(tries=4)) == 1
+    assert len(fetching(tries=4, stall=1)) == 1
     publisher.fail("/lk/index.json", faults.answer(304))
     with pytest.raises(SourceError, match=r"/lk/index\.json answered 304"):
         fetching()
