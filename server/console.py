@@ -148,13 +148,14 @@ def progress() -> Iterator[LoadProgress]:
 
 
 def show_report(report: Report) -> None:
-    """A load's report: what became of every row, the checks not passed, the first rejected rows."""
+    """A load's report: what became of every row, the checks not passed (of a dry run all), the first rejected rows."""
     delivery = f", delivery {report.delivery}" if report.delivery is not None else ""
     out(f"{report.dataset}: {report.status}{delivery}, from {report.source}")
     _show_counts({name: asdict(counts) for name, counts in report.collections.items()})
     for check in report.checks:
-        if not check.passed:
-            out(f"  not passed: {check.collection or report.dataset}: {check.rule}: {check.detail}")
+        if not check.passed or report.status == "dry-run":
+            outcome = "passed" if check.passed else "not passed"
+            out(f"  {outcome}: {check.collection or report.dataset}: {check.rule}: {check.detail}")
     for reject in report.first_rejects:
         out(f"  rejected: {reject.file}, line {reject.line}: {reject.reason}")
     if (more := report.rejects - len(report.first_rejects)) > 0:
