@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class State:
-    """State of a collection; bbox and half extents in metres, EPSG:25832; version 0 = nothing loaded yet."""
+    """State of a collection; bbox and half extents in its CRS, `srid`; version 0 = nothing loaded yet."""
 
     version: int = 0
     delivery: int | None = None
@@ -50,6 +50,7 @@ class State:
     half_height: float = 0.0
     first_date: date | None = None
     last_date: date | None = None
+    srid: int = STORAGE_SRID
 
     @cached_property
     def mark(self) -> tuple[int, str]:
@@ -61,7 +62,7 @@ class State:
         """West, south, east, north in degrees, rounded outwards to about 0.1 m."""
         if self.bbox is None:
             return None
-        box = around(self.bbox, STORAGE_SRID, CRS84.srid)
+        box = around(self.bbox, self.srid, CRS84.srid)
         return Box(*(round(v + sign * 5e-7, 6) for v, sign in zip(box, (-1, -1, 1, 1), strict=True)))
 
 
@@ -149,7 +150,8 @@ class Registry:
             name = row[1].decode() if row[1] else None  # a row of nulls where nothing was ever loaded
             if name in states:
                 bbox = Box(*row[6]) if row[6] else None
-                states[name] = State(row[2], row[3], row[4], row[5], bbox, *row[7:])
+                state = State(row[2], row[3], row[4], row[5], bbox, *row[7:])
+                states[name] = replace(state, srid=self.collections[name].srid)
         return Moment(rows[0][0], states)
 
     def _take(self, states: States) -> None:

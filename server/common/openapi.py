@@ -222,7 +222,7 @@ def _sortby(collection: Collection) -> dict[str, Any]:
 def _tile() -> dict[str, Any]:
     names = ("tileFormat", "collectionId", "tileMatrix", "tileRow", "tileCol")
     found = operation("collection.vector.getTile", "tiles", "Tile", {MVT: "binary"})
-    found["get"]["parameters"] = [ref("parameters", name) for name in names]
+    found["get"]["parameters"] = [ref("parameters", name) for name in (*names, *FILTER)]
     found["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
     return found
 

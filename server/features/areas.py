@@ -35,8 +35,8 @@ def search_areas(query: ItemsQuery, state: State) -> tuple[Area, ...]:
     if state.bbox is None:
         return ()
     srid = query.bbox_crs.srid
-    extent = around(state.bbox.grown(SLACK, SLACK), STORAGE_SRID, srid)
-    return tuple(to_area(box, cut, srid) for box in query.boxes if (cut := box.common(extent)))
+    extent = around(state.bbox.grown(SLACK, SLACK), state.srid, srid)
+    return tuple(to_area(box, cut, srid, state.srid) for box in query.boxes if (cut := box.common(extent)))
 
 
 def widened(state: State) -> State:
@@ -47,12 +47,12 @@ def widened(state: State) -> State:
 
 
 @lru_cache(maxsize=1024)
-def to_area(box: Box, cut: Box, srid: int) -> Area:
+def to_area(box: Box, cut: Box, srid: int, storage: int = STORAGE_SRID) -> Area:
     """A box whose part `cut` is searched.
 
     The margin makes up for the sagitta between two points of the outline, too.
     """
-    frame = to_frame(cut, srid, STORAGE_SRID)
+    frame = to_frame(cut, srid, storage)
     margin = SLACK + 1e-4 * max(frame.outer.xmax - frame.outer.xmin, frame.outer.ymax - frame.outer.ymin)
     inner = frame.inner.grown(-margin, -margin) if frame.inner else NOWHERE
     usable = inner.xmin < inner.xmax and inner.ymin < inner.ymax

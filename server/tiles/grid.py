@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import morecantile
 
-from server.catalogue import STORAGE_SRID, Tiles
+from server.catalogue import Tiles
 from server.crs import Box, around
 from server.errors import NotFound, shorten
 from server.state import State
@@ -56,7 +56,7 @@ def limits(state: State, matrix: int) -> Limits | None:
     """Rows and columns that a collection reaches at a zoom level, its buffer included; None while it is empty."""
     if state.bbox is None:
         return None
-    box = around(state.bbox, STORAGE_SRID, SRID)
+    box = around(state.bbox, state.srid, SRID)
     size = 2 * EDGE / 2**matrix
     buffer = size * BUFFER / EXTENT
     cols = [_clamped((x + EDGE) / size, matrix) for x in (box.xmin - buffer, box.xmax + buffer)]
@@ -92,10 +92,10 @@ def tile_box(tile: Tile) -> Box:
 
 
 def search_box(tile: Tile, state: State) -> Box | None:
-    """Box in EPSG:25832 that holds all features of the tile and its buffer; None where none can be."""
+    """Box in the collection's CRS that holds all features of the tile and its buffer; None where none can be."""
     if state.bbox is None:
         return None
     box = tile_box(tile)
     buffer = (box.xmax - box.xmin) * BUFFER / EXTENT
-    cut = box.grown(buffer, buffer).common(around(state.bbox.grown(10, 10), STORAGE_SRID, SRID))
-    return around(cut, SRID, STORAGE_SRID).grown(10, 10) if cut else None
+    cut = box.grown(buffer, buffer).common(around(state.bbox.grown(10, 10), state.srid, SRID))
+    return around(cut, SRID, state.srid).grown(10, 10) if cut else None

@@ -10,6 +10,11 @@ from server.tiles.grid import BUFFER, EXTENT, SRID
 
 @lru_cache(maxsize=512)
 def tile_text(collection: Collection) -> bytes:
+    """SQL text of a tile with all its features, see `filtered_tile_text`."""
+    return filtered_tile_text(collection, sql.SQL("true"))
+
+
+def filtered_tile_text(collection: Collection, condition: sql.Composable) -> bytes:
     """SQL text of a tile: version of the collection, the layer as MVT.
 
     ST_AsMVT leaves out rows whose geometry vanished; a condition on it would evaluate ST_AsMVTGeom twice.
@@ -24,11 +29,12 @@ select (select version from provenance.collection where collection = {name}),
 from (
   select {columns},
     ST_AsMVTGeom(ST_Transform(t.geom, {srid}), %(tile)s::box2d, {extent}, {buffer}, true) as geom
-  from {table} t where t.geom && %(search)s::geometry
+  from {table} t where t.geom && %(search)s::geometry and {condition}
 ) q"""
         )
         .format(
             columns=columns,
+            condition=condition,
             table=sql.Identifier("geobasis", collection.id),
             name=sql.Literal(collection.id),
             srid=sql.Literal(SRID),

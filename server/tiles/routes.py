@@ -5,7 +5,8 @@ from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.catalogue import STORAGE_SRID
+from server.cql2.filter import PARAMETERS, parse_filter
+from server.cql2.limits import SCAN_TIMEOUT
 from server.database import Reader
 from server.errors import NotFound, shorten
 from server.ewkb import to_box2d, to_ewkb
@@ -15,7 +16,7 @@ from server.negotiation import JSON, MVT
 from server.state import State
 from server.tiles.documents import tilejson_document, tileset_document, tilesets_document
 from server.tiles.grid import NAME, URI, check_tile, matrix_set, parse_tile, search_box, tile_box
-from server.tiles.query import tile_text
+from server.tiles.query import filtered_tile_text, tile_text
 
 
 async def get_matrix_sets(request: Request) -> Response:
@@ -63,8 +64,9 @@ async def get_tilejson(request: Request) -> Response:
 
 async def get_tile(request: Request) -> Response:
     """/collections/{collectionId}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"""
-    exchange = open_exchange(request, {"mvt": MVT})
+    exchange = open_exchange(request, {"mvt": MVT}, PARAMETERS)
     collection = exchange.collection()
+    condition = parse_filter(collection, exchange.parameters)
     _check_matrix_set(exchange)
     path = request.path_params
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
@@ -77,8 +79,12 @@ async def get_tile(request: Request) -> Response:
     async def ask(state: State, reader: Reader) -> TupleRow | None:
         if (search := search_box(tile, state)) is None:
             return None
-        parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, STORAGE_SRID)}
-        return await reader.fetch_one(tile_text(collection), parameters)
+        parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, state.srid)}
+        if condition is None:
+            return await reader.fetch_one(tile_text(collection), parameters)
+        text = filtered_tile_text(collection, condition.sql)
+        given = {**parameters, **condition.parameters}
+        return await reader.fetch_one(text, given, plan_by_values=True, seconds=SCAN_TIMEOUT)
 
     state, row = await exchange.context.registry.read(exchange.context.database, collection.id, ask)
     marks = validators(exchange, state.mark, state.published)

@@ -193,7 +193,10 @@ def werte(
     (folder / "werte.yaml").write_text(to_yaml("werte", WERTE, "Point", 25832), "utf-8")
     east = 345_000 + 100 * np.arange(1, len(ROWS) + 1)
     keys = hilbert_codes(east.astype(float), np.full(len(ROWS), 5_700_000.0)).tolist()
-    rows = [{"fid": key << 20, "geom": utm(x, 5_700_000), **row} for key, x, row in zip(keys, east, ROWS, strict=True)]
+    rows = [
+        {"fid": key << 20, "geom": utm(float(x), 5_700_000), **row}
+        for key, x, row in zip(keys, east, ROWS, strict=True)
+    ]
     with psycopg.connect(url, autocommit=True) as connection:
         create_table(connection, "werte", WERTE, "Point, 25832")
         insert(connection, "werte", rows)
