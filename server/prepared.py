@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(rb"%(?:\((\w+)\)s|%)")
 KEPT = 200  # prepared statements of a connection
 FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 CANCEL_TIMEOUT = 2.0  # seconds
+LOOK_AGAIN = 0.5  # seconds
 
 # OIDs of PostgreSQL's types; 0 leaves the type to the statement, as psycopg does with text
 TYPES: dict[type, int] = {bool: 16, int: 20, float: 701, date: 1082, str: 0, type(None): 0}
@@ -125,11 +126,19 @@ class _Reading:
         if self._pgconn.flush():
             self._loop.add_writer(socket, self._guard, self._write)
         self._loop.add_reader(socket, self._guard, self._read)
+        self._timer = self._loop.call_later(LOOK_AGAIN, self._look_again)
         try:
             return await self._done
         finally:
+            self._timer.cancel()
             self._loop.remove_reader(socket)
             self._loop.remove_writer(socket)
+
+    def _look_again(self) -> None:
+        """Without an event: uvloop tells of none where the connection was reset (POLLERR) by a server that died."""
+        self._guard(self._read)
+        if not self._done.done():
+            self._timer = self._loop.call_later(LOOK_AGAIN, self._look_again)
 
     def _guard(self, step: Callable[[], None]) -> None:
         if self._done.done():
