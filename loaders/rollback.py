@@ -204,6 +204,8 @@ class _Rollback:
             for table in tables:
                 names = {"collection": sql.Literal(table.collection), "outcome": table.outcome}
                 self.connection.execute(sql.SQL(RESTORED).format(**names), values)
+            # servers ask for it with every former edition; without statistics they would read it whole for each feature
+            self.connection.execute("analyze provenance.restored")
             publication = Publication(self.report, values, made_by=sql.SQL("o.delivery"))
             make_live(self.connection, manifest, tables, publication, self.options.progress)
         self.report.delivery = delivery
