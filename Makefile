@@ -4,10 +4,10 @@ PYTEST ?=
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint format bench bench-load lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients lint format bench bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
 
 demo: system-demo .venv/.installed ## install what is missing, load example data, serve on http://localhost:8080 (PORT=8090)
 	@$(BIN)/opennrw up --example --port $(PORT)
@@ -33,6 +33,9 @@ bench: system-bench .venv/.installed-dev ## requests per second beside the same 
 
 bench-load: system-bench .venv/.installed-dev ## how long loads take beside COPY and ogr2ogr (BENCH="--scales 2000000")
 	$(BIN)/python tests/bench/load.py $(BENCH)
+
+bench-load-serving: system-bench .venv/.installed-dev ## requests per second under a load beside those without (BENCH="--addresses 600000")
+	$(BIN)/python tests/bench/load_while_serving.py $(BENCH)
 
 lock: ## write the lock files anew (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.lock
