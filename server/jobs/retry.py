@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from procrastinate import BaseRetryStrategy, RetryDecision
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 
 MAX_ATTEMPTS = 8
@@ -29,7 +30,8 @@ class BackOff(BaseRetryStrategy):
         """A worker that is told to stop gives its jobs back at once; what passes is tried again, the rest is not."""
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision(retry_at=datetime.now(UTC))
-        if isinstance(exception, JobInterrupted) and job.attempts + 1 < MAX_ATTEMPTS:
+        passing = isinstance(exception, (JobInterrupted, ConnectorException))  # the latter: its end could not be noted
+        if passing and job.attempts + 1 < MAX_ATTEMPTS:
             return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=self.seconds(job.attempts)))
         return None
 
