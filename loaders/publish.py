@@ -104,7 +104,7 @@ def make_live(
     rebuilt = []
     for table in tables:
         target = table.live
-        if _is_large(connection, table, publication) and not rebuild.find_hindrances(connection, table):
+        if _is_large(connection, table, publication) and _may_be_rebuilt(connection, table, progress):
             _rebuild(connection, table, publication, progress)
             rebuilt.append(table)
             target = rebuild.new_table(table)
@@ -120,6 +120,13 @@ def _is_large(connection: Connection, table: Table, publication: Publication) ->
     """Whether it is quicker to make the table anew than to change it."""
     changes = _count(connection, table.staged if table.collection in publication.first else table.outcome)
     return changes >= REBUILD_FROM and changes >= REBUILD_SHARE * _count(connection, table.live)
+
+
+def _may_be_rebuilt(connection: Connection, table: Table, progress: Progress) -> bool:
+    hindrances = rebuild.find_hindrances(connection, table)
+    if hindrances:
+        progress.note(f"{table.name} is changed row by row, which takes longer: {hindrances[0]} depends on it")
+    return not hindrances
 
 
 def _rebuild(connection: Connection, table: Table, publication: Publication, progress: Progress) -> None:

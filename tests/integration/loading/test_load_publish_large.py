@@ -39,6 +39,10 @@ class Steps(Quiet):
     def __init__(self, **actions: Callable[[], object]) -> None:
         self.actions = actions
         self.steps: list[str] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def step(self, name: str, total: int | None, unit: str = "") -> None:
         self.steps.append(name)
@@ -167,7 +171,10 @@ def test_a_table_that_others_build_upon_is_changed_in_place(
 ) -> None:
     connection.execute("create view public.numbers as select hnr from geobasis.adresse")
     oid = connection.execute("select 'geobasis.adresse'::regclass::oid").fetchone()
-    load("gebref", write_addresses(*addresses))
+    steps = Steps()
+    load("gebref", write_addresses(*addresses), progress=steps)
+    assert len(steps.notes) == 1
+    assert steps.notes[0].startswith("geobasis.adresse is changed row by row, which takes longer: rule _RETURN on view")
     assert connection.execute("select 'geobasis.adresse'::regclass::oid").fetchone() == oid
     assert connection.execute("select count(*) from public.numbers").fetchone() == (40,)
 
