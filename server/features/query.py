@@ -32,12 +32,16 @@ Search = Literal["everything", "keys", "index"]
 
 START = Cursor(0)
 
+# So many matches of a filter are sought out of order: about as long as a page of 100 takes along the key
+FEW = 5_000
+
 
 @dataclass(frozen=True)
 class Shape:
     """All of a query that decides its SQL text, so that texts are made once and plans are kept.
 
     nulls: which of the cursor's sort values are null; None where a sorted page has no cursor. past: an edition is read.
+    condition: SQL of a filter. narrow: an index may find few features for it.
     """
 
     collection: Collection
@@ -54,6 +58,7 @@ class Shape:
     nulls: tuple[bool, ...] | None
     past: bool
     condition: bytes | None
+    narrow: bool
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def items_query(query: ItemsQuery, state: State, past: Edition | None = None) ->
         nulls=tuple(value is None for value in cursor.values) if query.sort and query.cursor else None,
         past=past is not None,
         condition=query.condition and query.condition.sql.as_bytes(),
+        narrow=bool(query.condition and query.condition.indexed) and not past,
     )
     text = (hits_text if query.hits else page_text)(shape)
     # A span of dates may select all rows or none; each of them has another best plan, and so on
@@ -229,7 +235,37 @@ def _rows(shape: Shape) -> sql.Composable:
   ) s limit %(rows)s"""
         ).format(scan=_scan(shape, conditions, order))
     place = sql.SQL("fid <= %(at)s" if shape.backward else "fid >= %(at)s")
-    return _scan(shape, _conditions(shape, place), order)
+    conditions = _conditions(shape, place)
+    scan = _scan(shape, conditions, order)
+    return _narrow(shape, conditions, scan, order) if shape.narrow else scan
+
+
+def _narrow(
+    shape: Shape, conditions: list[sql.Composable], scan: sql.Composable, order: sql.Composable
+) -> sql.Composable:
+    """The rows where a filter may find few of them: those are sought by its index and then put in order.
+
+    The planner would often rather read along the key until the page is full, because it takes the matches for many
+    and for evenly spread; where they are few or lie far off, it reads the whole table. `scan` serves where there are
+    more.
+    """
+    return sql.SQL(
+        """
+  with few as materialized (select fid from {table} where {conditions} limit {most} + 1)
+  select * from (
+    (select {wanted} from {table} where fid in (select fid from few) and (select count(*) from few) <= {most}
+     order by {order} limit %(rows)s)
+    union all
+    (select * from ({scan}) many where (select count(*) from few) > {most})
+  ) found"""
+    ).format(
+        table=sql.Identifier("geobasis", shape.collection.id),
+        conditions=_all(conditions),
+        wanted=sql.SQL(", ").join(map(sql.Identifier, columns_of(shape.collection))),
+        most=sql.Literal(FEW),
+        order=order,
+        scan=scan,
+    )
 
 
 def _sorted_rows(shape: Shape) -> sql.Composable:
