@@ -1,10 +1,12 @@
 # `make` lists the targets. Data live under OPENNRW_HOME, never in this folder.
 PORT ?= 8080
 PYTEST ?=
+FUZZ_SECONDS ?= 1200
+FUZZ_SEED ?= $(shell date +%s)
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint format bench bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients fuzz lint format bench bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
@@ -17,6 +19,9 @@ test: system-test .venv/.installed-dev ## the suite but for QGIS and Chromium (P
 
 test-clients: system-clients .venv/.installed-dev ## the tests that need QGIS and Chromium, which are heavy to install
 	$(BIN)/python -m pytest -m clients $(PYTEST)
+
+fuzz: system-test .venv/.installed-dev ## random requests against the API definition (FUZZ_SECONDS=1200, FUZZ_SEED=1)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest --timeout 0 -s tests/fuzz
 
 lint: .venv/.installed-dev ## ruff, pyright, import-linter
 	$(BIN)/ruff check .

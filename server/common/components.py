@@ -127,9 +127,16 @@ def _responses() -> dict[str, Any]:
         "NotAcceptable": "No representation fits the Accept header",
         "Unavailable": "The database does not answer in time; see Retry-After",
     }
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}}
+    problem = {
+        "application/problem+json": {"schema": _schema("problem")},
+        "text/html": {"schema": _schema("html")},
+    }
     found = {name: {"description": text, "content": problem} for name, text in texts.items()}
-    return {**found, "NotModified": {"description": "The client's copy is still good"}}
+    return {
+        **found,
+        "NotModified": {"description": "The client's copy is still good"},
+        "WithoutBlanks": {"description": "To the same page without empty parameters, which a form sends, too"},
+    }
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:

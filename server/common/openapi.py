@@ -138,7 +138,7 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
         [*shared, *filters],
     )
     _add_headers(found, "Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned", "Memento-Datetime")
-    found["get"]["responses"]["410"] = ref("responses", "Gone")
+    found["get"]["responses"] |= {"303": ref("responses", "WithoutBlanks"), "410": ref("responses", "Gone")}
     return {**found, "post": _posted(collection, found["get"], [*shared, *filters])}
 
 
