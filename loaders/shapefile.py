@@ -29,8 +29,7 @@ FILE_CODE = 9994
 POLYGONS = {5: "Polygon", 15: "PolygonZ", 25: "PolygonM"}
 OTHERS = {0: "nothing", 1: "points", 3: "lines", 8: "multipoints", 11: "points", 13: "lines", 18: "multipoints",
           21: "points", 23: "lines", 28: "multipoints", 31: "multipatches"}  # fmt: skip
-BATCH = 16_384
-BATCH_BYTES = 32 << 20
+BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ def open_parts(shp: Path) -> Parts:
     table, records = open_table(dbf), Records(shp, shx)
     if records.count != table.records or (shx.stat().st_size - HEAD) % INDEX_ENTRY.itemsize:
         raise _disagreeing(f"{shx.name} has {records.count} records, {dbf.name} has {table.records}")
-    most = max(records.most_bytes(), BATCH * table.record_size)
-    return Parts(table, records, max(1, min(BATCH, BATCH * BATCH_BYTES // max(most, 1))))
+    return Parts(table, records, min(records.batch(BATCH_BYTES), max(1, BATCH_BYTES // table.record_size)))
 
 
 def _check_header(shp: Path) -> None:

@@ -21,6 +21,7 @@ NULL, POLYGON = 0, 5
 RINGS, VERTICES, STARTS = 9, 10, 11
 POINT = np.arange(4)
 BLOCK = 16_384
+BATCHES = tuple(BLOCK >> shift for shift in range(15))
 
 Ints = NDArray[np.int64]
 
@@ -37,12 +38,20 @@ class Records:
         """As many as the index has room for."""
         return (self.shx.stat().st_size - HEAD) // INDEX_ENTRY.itemsize
 
-    def most_bytes(self) -> int:
-        """Bytes of the largest block of consecutive records. Raises InvalidDelivery where one is outside the file."""
-        blocks = range(0, self.count, BLOCK)
-        return max((self._check_index(first, min(BLOCK, self.count - first)) for first in blocks), default=0)
+    def batch(self, most_bytes: int) -> int:
+        """How many consecutive records have no more bytes together anywhere in the file, BLOCK at most.
 
-    def _check_index(self, first: int, count: int) -> int:
+        Raises InvalidDelivery for a record outside the file, or with too many vertices.
+        """
+        most = dict.fromkeys(BATCHES, 0)
+        for first in range(0, self.count, BLOCK):
+            sizes = self._read_sizes(first, min(BLOCK, self.count - first))
+            for batch in BATCHES:
+                largest = np.add.reduceat(sizes, np.arange(0, len(sizes), batch)).max()
+                most[batch] = max(most[batch], int(largest))
+        return next((batch for batch in BATCHES if most[batch] <= most_bytes), 1)
+
+    def _read_sizes(self, first: int, count: int) -> Ints:
         starts, sizes = self._read_index(first, count)
         outside = (starts < HEAD + RECORD_HEAD) | (sizes < 4) | (starts + sizes > self.shp.stat().st_size)
         misplaced = outside | (starts % 4 > 0)
@@ -60,7 +69,7 @@ class Records:
                 f"{self.shp.name}, record {first + at + 1} has {sizes[at]} bytes, about {sizes[at] // 16} vertices; "
                 f"at most {MAX_BYTES // 16} are allowed. Divide the area at the source.",
             )
-        return int(sizes.sum())
+        return sizes
 
     def _read_index(self, first: int, count: int) -> tuple[Ints, Ints]:
         """Where the contents of records begin and how many bytes they have."""

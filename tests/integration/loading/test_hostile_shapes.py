@@ -13,6 +13,7 @@ import shapely
 
 from loaders.errors import DeliveryRefused
 from loaders.report import Counts, Report
+from loaders.shp import Records
 
 Load = Callable[..., Report]
 WriteLayer = Callable[..., Path]
@@ -286,3 +287,27 @@ def test_names_that_differ_by_case_only(load: Load, outlines: Outlines) -> None:
     assert _refused(load, shp) == (
         "The delivery holds both HU_SHP.SHP and hu_shp.shp, so it is not clear which counts. Leave one of them."
     )
+
+
+def test_record_of_more_vertices_than_a_country_has(load: Load, outlines: Outlines) -> None:
+    """It is refused by its size, before anything takes it into memory."""
+    shp = outlines()
+    size = shp.stat().st_size + 17_000_000
+    with shp.open("r+b") as file:
+        file.truncate(size)
+    _edit(shp, 24, struct.pack(">i", size // 2))
+    _edit(shp.with_suffix(".shx"), 120, struct.pack(">i", 64 + 8_500_000))
+    assert _refused(load, shp) == (
+        "hu_shp.shp, record 3 has 17000128 bytes, about 1062508 vertices; at most 1000000 are allowed. "
+        "Divide the area at the source."
+    )
+
+
+def test_records_of_any_size_fit_into_memory(outlines: Outlines) -> None:
+    """As many at once as have few bytes together, wherever in the file the large ones are."""
+    turns = np.linspace(0, 6.28, 999)
+    large = shapely.Polygon(np.column_stack([E + 99 * np.cos(turns), N + 99 * np.sin(turns)]))
+    small = shapely.box(E, N, E + 9, N + 9)
+    shp = outlines(*([small] * 60), large, large, *([small] * 40))
+    records = Records(shp, shp.with_suffix(".shx"))
+    assert [records.batch(most) for most in (1 << 20, 45_000, 40_000, 20_000)] == [16_384, 64, 32, 1]
