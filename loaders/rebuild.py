@@ -103,25 +103,27 @@ def swap(connection: Connection, tables: list[Table]) -> None:
 
     Whoever reads is waited for in short turns, so that nobody else waits longer than one turn.
     """
-    for table in tables:
-        _lock(connection, table)
+    _lock(connection, [table.live for table in tables])
     for table in tables:
         connection.execute(sql.SQL("drop table {}").format(table.live))
         connection.execute(sql.SQL("alter table {} set schema geobasis").format(new_table(table)))
 
 
-def _lock(connection: Connection, table: Table) -> None:
+def _lock(connection: Connection, tables: list[sql.Identifier]) -> None:
+    """All at once: whoever got one and waited for another would keep the readers of the first waiting."""
     for _ in range(SWAP_ATTEMPTS):
         try:
             with connection.transaction():
                 connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(PATIENCE)))
-                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(table.live))
+                for table in tables:
+                    connection.execute(sql.SQL("lock table {} in access exclusive mode").format(table))
                 connection.execute("set local lock_timeout = 0")
             return
         except LockNotAvailable:
             time.sleep(PAUSE)
+    names = ", ".join(table.as_string(connection).replace('"', "") for table in tables)
     raise LoadError(
-        f"The table geobasis.{table.collection} was being read for {SWAP_ATTEMPTS * PAUSE:.0f} s without a pause, "
-        "so the new one could not take its place. What was live is live still. See pg_stat_activity for who reads it "
-        "(a backup?), wait for the end of it and load again."
+        f"{names} was being read whenever the new table was to take its place, {SWAP_ATTEMPTS} times in a row. "
+        "What was live is live still. See pg_stat_activity for who reads it (a backup?), wait for the end of it and "
+        "load again."
     )
