@@ -107,10 +107,14 @@ class Scope:
         column = sql.Identifier(node.name)
         if node.name == "geom":
             return Term(column, "geometry", node)
-        for prop in (ID, *self.collection.queryables):
+        # GDAL asks for the nulls of any attribute, whatever the queryables are, and gives up at a 400
+        for prop in (ID, *(self.collection.properties if self.gdal else self.collection.queryables)):
             if prop.name == node.name:
                 kind = TYPES[prop.type.removesuffix("[]")] + ("[]" if prop.type.endswith("[]") else "")
-                return Term(column, kind, node, column=prop, indexed=kind == "boolean")
+                served = prop if prop.queryable else None
+                return Term(column, kind, node, column=served, indexed=served is not None and kind == "boolean")
+        if self.gdal and node.name == "delivery":
+            return Term(column, "number", node)
         names = ", ".join(["id", *(p.name for p in self.collection.queryables), "geom"])
         raise self.wrong(f"'{node.name[:60]}' is no queryable of '{self.collection.id}'", f"Queryables are: {names}")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pyarrow as pa
@@ -206,7 +207,7 @@ def test_equality_of_a_queryable_is_asked_of_the_server(oapif: str, published: Q
         assert f"Feature Count: {len(expected)}\n" in found
     else:
         assert sorted_ids(read(oapif, "adresse", where=condition)[1]) == expected
-    assert "gmd=" in asked()[-1]
+    assert f"filter=gmd = '{name}'" in unquote(asked()[-1])
 
 
 def test_a_feature_by_its_id_is_one_request(oapif: str, published: Query, asked: Asked) -> None:
@@ -215,10 +216,51 @@ def test_a_feature_by_its_id_is_one_request(oapif: str, published: Query, asked:
     assert asked()[-1].startswith(f"GET /collections/adresse/items/{first}")
 
 
-def test_a_condition_that_only_gdal_knows_is_still_right(oapif: str, published: Query) -> None:
-    assert sorted_ids(read(oapif, "adresse", where="str like 'S%' and hnr > '2'")[1]) == ids(
-        published, "adresse", "str like 'S%' and hnr collate \"C\" > '2'"
-    )
+PUSHED = [
+    ("str LIKE 'S%' AND hnr > '2'", "str LIKE 'S%25'", "str like 'S%' and hnr collate \"C\" > '2'"),
+    ("str ILIKE 'haupt%' OR gmd <> 'x'", "str ILIKE 'haupt%25'", "str ilike 'haupt%' or gmd <> 'x'"),
+    ("NOT (qua = 'A')", "NOT (qua = 'A')", "not qua = 'A'"),
+    ("adz IS NULL AND qua = 'A'", "(adz IS NULL)", "adz is null and qua = 'A'"),
+    ("adz IS NOT NULL", "NOT ((adz IS NULL))", "adz is not null"),
+    ("delivery IS NULL", "(delivery IS NULL)", "delivery is null"),
+    ("datum >= '2020/01/01'", "datum >= '2020-01-01T", "datum >= '2020-01-01'"),
+    ("datum < '2020/01/01 12:00:00'", "datum < '2020-01-01T12:00:00Z'", "datum < '2020-01-01 12:00'"),
+    ("str = 'O''Hara'", "str = 'O''Hara'", "str = 'O''Hara'"),
+]
+
+
+@pytest.mark.parametrize(("where", "sent", "condition"), PUSHED)
+@pytest.mark.parametrize("tool", ["ogr2ogr", "pyogrio"])
+def test_attribute_filters_are_asked_of_the_server(  # noqa: PLR0917 (fixtures)
+    oapif: str, published: Query, asked: Asked, tmp_path: Path, tool: str, where: str, sent: str, condition: str
+) -> None:
+    expected = ids(published, "adresse", condition)
+    if tool == "pyogrio":
+        found = sorted_ids(read(oapif, "adresse", where=where)[1])
+    else:
+        target = tmp_path / "copy.gpkg"
+        run("ogr2ogr", str(target), oapif, "adresse", "-where", where, "-oo", "PAGE_SIZE=1000")
+        found = sorted_ids(read(str(target))[1])
+    assert found == expected
+    pages = [unquote(request) for request in asked() if "/adresse/items" in request and "limit=1000" in request]
+    filtered = [page for page in pages if "filter-lang=cql-text" in page]
+    assert filtered
+    assert all(unquote(sent) in page for page in filtered)
+    assert len(pages) - len(filtered) <= 1  # the page by which ogr2ogr learns the columns
+
+
+def test_a_box_and_a_filter_are_asked_of_the_server_together(
+    oapif: str, published: Query, asked: Asked, tmp_path: Path, a_box: tuple[float, float, float, float]
+) -> None:
+    target = tmp_path / "copy.gpkg"
+    spat = ("-spat", *map(str, a_box), "-spat_srs", UTM32)
+    options = ("-where", "str LIKE '%e%'", "-oo", "PAGE_SIZE=1000")
+    run("ogr2ogr", "-f", "GPKG", str(target), oapif, "adresse", *spat, *options)
+    inside = f"geom && ST_MakeEnvelope({','.join(map(str, a_box))}, 25832) and str like '%e%'"
+    assert set(ids(published, "adresse", inside)) <= set(sorted_ids(read(str(target))[1]))
+    pages = [unquote(request) for request in asked() if "limit=1000" in request]
+    assert any("bbox=" in page and "str LIKE '%e%'" in page for page in pages)
+    assert sum("bbox=" not in page for page in pages) <= 1
 
 
 def test_number_of_requests_for_a_whole_collection(oapif: str, published: Query, asked: Asked) -> None:

@@ -54,7 +54,7 @@ def test_collection(features: Any, published: Query) -> None:
 
 def test_queryables(features: Any) -> None:
     properties = features.collection_queryables("adresse")["properties"]
-    assert set(properties) == {"oi", "qua", "ags", "gmd", "ott", "strschl", "str", "hnr", "datum", "geom"}
+    assert set(properties) == {"id", "oi", "qua", "ags", "gmd", "ott", "strschl", "str", "hnr", "datum", "geom"}
     assert properties["datum"]["format"] == "date"
 
 
@@ -95,6 +95,30 @@ def test_items_by_queryables_and_time(features: Any, published: Query) -> None:
     expected = published(f"select id from geobasis.adresse where (gmd, str) = ('{gmd}', '{street}') order by fid")
     assert [(feature["id"],) for feature in found["features"]] == expected
     assert features.collection_items("adresse", datetime_="../2000-01-01", limit=1000)["features"] == []
+
+
+STREETS = {"op": "like", "args": [{"op": "casei", "args": [{"property": "str"}]}, {"op": "casei", "args": ["s%"]}]}
+
+
+def test_items_by_a_filter(features: Any, published: Query) -> None:
+    expected = published("select id from geobasis.adresse where str ilike 's%' order by fid")
+    assert expected
+    text = "CASEI(str) LIKE CASEI('s%')"
+    found = features.collection_items("adresse", filter=text, limit=1000)["features"]
+    assert [(feature["id"],) for feature in found] == expected
+
+
+def test_items_by_a_filter_in_json_by_post(features: Any, published: Query, asked: Callable[[], list[str]]) -> None:
+    expected = published("select id from geobasis.adresse where str ilike 's%' order by fid")
+    found = features.collection_items("adresse", cql=STREETS, limit=1000)["features"]
+    assert [(feature["id"],) for feature in found] == expected
+    assert asked()[-1].startswith("POST /collections/adresse/items?limit=1000")
+
+
+def test_sorted_items(features: Any, published: Query) -> None:
+    found = features.collection_items("adresse", sortby=("str", "desc"), filter="str IS NOT NULL", limit=20)
+    expected = published('select str from geobasis.adresse order by str collate "C" desc limit 20')
+    assert [(feature["properties"]["str"],) for feature in found["features"]] == expected
 
 
 def test_paging_by_the_links(features: Any, published: Query) -> None:
