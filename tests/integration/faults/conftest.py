@@ -30,6 +30,10 @@ CONTENT = """
 select md5(coalesce(string_agg(concat_ws('|', fid, id, digest::text, ST_AsBinary(geom)::text), ',' order by id), ''))
 from geobasis.adresse
 """
+LINE = (
+    "N;A{n};A;05;Nordrhein-Westfalen;9;Arnsberg;62;Märkischer Kreis;052;Plettenberg;0000;;02418;{street};{n};;"
+    "32;{east};{north};2026-07-01"
+)
 Snapshot = Callable[[psycopg.Connection[Any]], dict[str, Any]]
 
 
@@ -124,6 +128,22 @@ def former(cluster: Any, former_template: str) -> Iterator[str]:
     url = cluster.create(former_template)
     yield url
     cluster.drop(url)
+
+
+@pytest.fixture
+def write_edition(tmp_path: Path) -> Callable[[str, int], Path]:
+    """A delivery of so many addresses, 20 m apart, all in a street of that name."""
+
+    def write(street: str, total: int) -> Path:
+        folder = tmp_path / street
+        folder.mkdir()
+        with (folder / "gebref.txt").open("w", encoding="utf-8", newline="\r\n") as file:
+            for n in range(total):
+                place = {"east": f"{420_000 + 20 * (n % 150)}.5", "north": f"{5_673_000 + 20 * (n // 150)}.5"}
+                file.write(LINE.format(n=n, street=street, **place) + "\n")
+        return folder
+
+    return write
 
 
 @pytest.fixture

@@ -6,12 +6,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from loaders.inventory import prune
 from loaders.report import Report
+from loaders.run import LoadOptions, load_dataset
 
 STEPS = ["fetch", "unpack", "stage", "compare", "publish", "done"]
 INSIDE = [
@@ -111,11 +115,41 @@ def test_at_moments_by_lot(killed: Killed, share: float) -> None:
     killed.require_that_the_next_run("unchanged" if committed else "published")
 
 
-def test_nothing_of_killed_loads_stays_in_the_store(killed: Killed) -> None:
+def test_amid_the_swap_of_a_table_made_anew(
+    database_url: str,
+    loader: Any,
+    held: Any,
+    snapshot: Any,
+    write_edition: Callable[[str, int], Path],
+) -> None:
+    """With so many rows the table is made anew beside the live one."""
+    total, oid = 20_001, "select 'geobasis.adresse'::regclass::oid"
+    load_dataset("gebref", LoadOptions(database_url, loader.store, str(write_edition("Erste", total))))
+    later = write_edition("Zweite", total)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        before, table = snapshot(connection), connection.execute(oid).fetchone()
+        with held(database_url, "commit") as reached:
+            process = replace(loader, source=later).start(database_url)
+            backend = reached()
+            os.kill(process, signal.SIGKILL)
+            loader.read()
+            connection.execute("select pg_terminate_backend(%s, 10000)", [backend])
+        assert (snapshot(connection), connection.execute(oid).fetchone()) == (before, table)
+        load_dataset("gebref", LoadOptions(database_url, loader.store, str(later)))
+        assert connection.execute(oid).fetchone() != table
+        counts = "select count(*), count(*) filter (where str = 'Zweite'), (select count(*) from history.adresse) "
+        assert connection.execute(f"{counts} from geobasis.adresse".encode()).fetchone() == (total, total, total)
+        assert snapshot(connection)["left"] == []
+
+
+def test_what_killed_loads_leave_in_the_store_is_pruned(killed: Killed) -> None:
     for step in ("fetch", "stage"):
         killed.loader.start(killed.url, at=killed.undisturbed["events"].index(step) + 1)
         assert killed.loader.read()["code"] == -signal.SIGKILL
     killed.wait_for_its_backend()
+    assert list(killed.loader.store.glob("load-*")) != []
     killed.require_that_the_next_run("published")
-    files = [path.relative_to(killed.loader.store) for path in killed.loader.store.rglob("*") if path.is_file()]
-    assert [path for path in files if path.parts[0] != "sha256" and path.suffix != ".lock"] == []
+    prune(killed.loader.store, killed.connection, keep=2, dry_run=False)
+    assert list(killed.loader.store.glob("load-*")) == []
+    assert list(killed.loader.store.glob("incoming/*")) == []
+    killed.require_that_the_next_run("unchanged")
