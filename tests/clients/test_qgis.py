@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -101,7 +102,38 @@ def test_a_filter_finds_what_the_database_finds(qgis: Qgis, live_server: str, pu
     expected = published(f"select id from geobasis.adresse where gmd = '{gmd}'")
     assert set(by_id(layer)) == {id_ for (id_,) in expected}
     if is_recent(layer):  # older ones filter by themselves
-        assert all("gmd=" in request for request in asked() if "limit=1000" in request)
+        assert all("filter=" in request for request in asked() if "limit=1000" in request)
+
+
+# As a user writes them, as QGIS sends them (from 3.32 on; older ones know no Part 3), as the database reads them
+PUSHED = [
+    ("\"str\" LIKE 'S%'", "(str LIKE 'S%')", "str like 'S%'"),
+    ("\"str\" ILIKE 's%'", "(CASEI(str) LIKE CASEI('s%'))", "str ilike 's%'"),
+    ("\"hnr\" IN ('1', '2') AND \"qua\" <> 'C'", "hnr IN ('1','2')", "hnr in ('1', '2') and qua <> 'C'"),
+    ('"ott" IS NULL', "(ott IS NULL)", "ott is null"),
+    ("\"datum\" >= '2020-01-01'", "(datum >= DATE('2020-01-01'))", "datum >= '2020-01-01'"),
+    (
+        "intersects_bbox($geometry, geom_from_wkt('POLYGON((7 51, 8 51, 8 52, 7 52, 7 51))'))",
+        "S_INTERSECTS(geom,BBOX(",
+        "ST_Intersects(ST_Transform(geom, 4326), ST_MakeEnvelope(7, 51, 8, 52, 4326))",
+    ),
+]
+
+
+@pytest.mark.parametrize(("condition", "sent", "truth"), PUSHED)
+def test_filters_are_asked_of_the_server(  # noqa: PLR0917 (fixtures)
+    qgis: Qgis, live_server: str, published: Query, asked: Asked, condition: str, sent: str, truth: str
+) -> None:
+    layer = qgis("qgis_features.py", live_server, "adresse", condition)
+    if not is_recent(layer):
+        assert all("filter=" not in request for request in asked())
+        return
+    expected = published(f"select id from geobasis.adresse where {truth}")
+    assert set(by_id(layer)) == {id_ for (id_,) in expected}
+    requests = [unquote(request) for request in asked() if "limit=1000" in request]
+    assert requests
+    assert all(f"filter={sent}" in request or sent in request for request in requests)
+    assert all("filter-lang=cql2-text" in request for request in requests)
 
 
 def test_a_filter_by_date_is_asked_of_the_server(qgis: Qgis, live_server: str, published: Query, asked: Asked) -> None:
@@ -111,7 +143,8 @@ def test_a_filter_by_date_is_asked_of_the_server(qgis: Qgis, live_server: str, p
     layer = qgis("qgis_features.py", live_server, "hausumring", f"\"aktualitaet\" = '{day}'")
     expected = published(f"select id from geobasis.hausumring where aktualitaet = '{day}'")
     assert set(by_id(layer)) == {id_ for (id_,) in expected}
-    assert all(f"datetime={day}" in request for request in asked() if "limit=1000" in request)
+    wanted = f"filter=(aktualitaet = DATE('{day}'))" if is_recent(layer) else f"datetime={day}"
+    assert all(wanted in unquote(request) for request in asked() if "limit=1000" in request)
 
 
 def test_the_same_layer_again_asks_for_no_metadata(qgis: Qgis, live_server: str, asked: Asked) -> None:
