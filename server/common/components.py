@@ -6,19 +6,20 @@ from server.catalogue import LANGUAGES, Language
 from server.cql2.filter import LANGUAGES as LANGUAGES_OF_FILTERS
 from server.crs import CRS84, OFFERED
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
+from server.negotiation import GEOJSON, HTML
 
 STRING = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
 
 
-def components(lang: Language, collections: list[str]) -> dict[str, Any]:
-    """Parameters, headers, responses and schemas; `collections` are the ids that exist."""
+def components(lang: Language, collections: list[str], named: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Parameters, headers, responses and schemas; `collections` are the ids that exist, `named` further parameters."""
     parameters = {
         **_parameters(lang),
         "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
     }
     return {
-        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _formats(),
+        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _formats() | dict(named),
         "headers": _headers(),
         "responses": _responses(),
         "schemas": _schemas(),
@@ -134,8 +135,19 @@ def _responses() -> dict[str, Any]:
     found = {name: {"description": text, "content": problem} for name, text in texts.items()}
     return {
         **found,
+        "Features": _features("featureCollectionGeoJSON", "OGC-NumberMatched", "OGC-NumberReturned"),
+        "Feature": _features("featureGeoJSON"),
         "NotModified": {"description": "The client's copy is still good"},
         "WithoutBlanks": {"description": "To the same page without empty parameters, which a form sends, too"},
+    }
+
+
+def _features(schema: str, *counts: str) -> dict[str, Any]:
+    headers = ("ETag", "Last-Modified", "Content-Crs", "Link", "Memento-Datetime", *counts)
+    return {
+        "description": "Features",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {GEOJSON: {"schema": _schema(schema)}, HTML: {"schema": _schema("html")}},
     }
 
 

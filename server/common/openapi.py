@@ -10,6 +10,7 @@ from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
 
 VERSION = "1.0.0"
 FILTER = ("filter", "filter-lang", "filter-crs")
+NAMED = ("properties", "exclude-properties", "sortby")
 SHARED = ("asOf", "skipGeometry", "zoom-level")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
@@ -40,7 +41,7 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
             **{path: operation for c in collections for path, operation in _data_paths(c, lang).items()},
             **_collection_paths(),
         },
-        "components": components(lang, [c.id for c in collections]),
+        "components": components(lang, [c.id for c in collections], [p for c in collections for p in _named(c)]),
     }
 
 
@@ -99,7 +100,6 @@ def _data_paths(collection: Collection, lang: Language) -> dict[str, Any]:
     return {
         items: _items(collection, lang),
         item: _item(collection, lang),
-        f"{item}/versions": _versions(collection, lang),
     }
 
 
@@ -123,12 +123,13 @@ def _collection_paths() -> dict[str, Any]:
     collection_id = [ref("parameters", "collectionId")]
     paths = {path: operation(*described, collection_id) for path, described in table.items()}
     paths[f"{at}/schema"]["get"]["parameters"][0] = ref("parameters", "schemaFormat")
+    paths[f"{at}/items/{{featureId}}/versions"] = _versions()
     return {**paths, f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile()}
 
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:
     names = ("limit", "bbox", "bbox-crs", "crs", "datetime", *FILTER, "cursor", "resultType", *SHARED)
-    shared = [*(ref("parameters", name) for name in names), *_selections(collection), _sortby(collection)]
+    shared = [ref("parameters", name) for name in (*names, *(f"{collection.id}.{name}" for name in NAMED))]
     filters = [_filter(prop, lang) for prop in collection.parameters]
     found = operation(
         f"{collection.id}.getFeatures",
@@ -137,13 +138,13 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
         {GEOJSON: "featureCollectionGeoJSON", HTML: "html"},
         [*shared, *filters],
     )
-    _add_headers(found, "Content-Crs", "Link", "OGC-NumberMatched", "OGC-NumberReturned", "Memento-Datetime")
-    found["get"]["responses"] |= {"303": ref("responses", "WithoutBlanks"), "410": ref("responses", "Gone")}
-    return {**found, "post": _posted(collection, found["get"], [*shared, *filters])}
+    answers = {"200": "Features", "303": "WithoutBlanks", "410": "Gone"}
+    found["get"]["responses"] |= {status: ref("responses", name) for status, name in answers.items()}
+    return {**found, "post": _posted(collection, found["get"], shared)}
 
 
 def _posted(collection: Collection, by_get: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same by POST, for filters that are too long for an address."""
+    """The same by POST, for filters that are too long for an address; the queryables are parameters here, too."""
     content = {
         "application/json": {"schema": {"type": "object", "description": "A filter in CQL2 JSON"}},
         "application/x-www-form-urlencoded": {
@@ -170,26 +171,25 @@ def _item(collection: Collection, lang: Language) -> dict[str, Any]:
         "data",
         collection.title.in_(lang),
         {GEOJSON: "featureGeoJSON", HTML: "html"},
-        [*(ref("parameters", name) for name in ("featureId", "crs", *SHARED)), *_selections(collection)],
+        [
+            ref("parameters", name)
+            for name in ("featureId", "crs", *SHARED, *(f"{collection.id}.{n}" for n in NAMED[:2]))
+        ],
     )
-    _add_headers(found, "Content-Crs", "Link", "Memento-Datetime")
+    found["get"]["responses"]["200"] = ref("responses", "Feature")
     return found
 
 
-def _versions(collection: Collection, lang: Language) -> dict[str, Any]:
+def _versions() -> dict[str, Any]:
     found = operation(
-        f"{collection.id}.getVersions",
+        "getVersions",
         "provenance",
-        f"{collection.title.in_(lang)}: {'Fassungen' if lang == 'de' else 'versions'}",
+        "All versions of a feature",
         {GEOJSON: "versions", HTML: "html"},
-        [ref("parameters", "featureId"), ref("parameters", "crs")],
+        [ref("parameters", name) for name in ("collectionId", "featureId", "crs")],
     )
-    _add_headers(found, "Content-Crs", "Link")
+    found["get"]["responses"]["200"]["headers"] |= {name: ref("headers", name) for name in ("Content-Crs", "Link")}
     return found
-
-
-def _add_headers(found: dict[str, Any], *names: str) -> None:
-    found["get"]["responses"]["200"]["headers"].update({name: ref("headers", name) for name in names})
 
 
 def _list(name: str, description: str, items: dict[str, Any]) -> dict[str, Any]:
@@ -204,19 +204,19 @@ def _list(name: str, description: str, items: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _selections(collection: Collection) -> list[dict[str, Any]]:
-    """Features Part 6, /req/properties/parameter: the enum holds the returnables."""
-    names = {"enum": [*(p.name for p in collection.properties), "delivery", "geom"]}
-    return [
-        _list("properties", "Only these properties; the geometry stays, see skipGeometry", names),
-        _list("exclude-properties", "All properties but these; not together with properties", names),
-    ]
-
-
-def _sortby(collection: Collection) -> dict[str, Any]:
-    """Features Part 8, /req/sorting/sortby-definition."""
-    text = "Properties to sort by, descending with - before it; see sortables. A null is greater than any value."
-    return _list("sortby", text, {"pattern": f"^[+-]?({'|'.join(collection.sortables)})$"})
+def _named(collection: Collection) -> list[tuple[str, dict[str, Any]]]:
+    """Parameters with names of a collection's properties (Features Part 6, /req/properties/parameter: the enum holds
+    the returnables; Part 8, /req/sorting/sortby-definition), as components.
+    """
+    returnables = {"enum": [*(p.name for p in collection.properties), "delivery", "geom"]}
+    sortables = {"pattern": f"^[+-]?({'|'.join(collection.sortables)})$"}
+    order = "Properties to sort by, descending with - before it; see sortables. A null is greater than any value."
+    described = (
+        ("Only these properties; the geometry stays, see skipGeometry", returnables),
+        ("All properties but these; not together with properties", returnables),
+        (order, sortables),
+    )
+    return [(f"{collection.id}.{name}", _list(name, *rest)) for name, rest in zip(NAMED, described, strict=True)]
 
 
 def _tile() -> dict[str, Any]:
