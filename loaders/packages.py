@@ -11,12 +11,12 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from loaders.checks import LEAST_SHARE
 from loaders.errors import SourceError
 from loaders.manifest import Manifest
 from loaders.report import Check
 from loaders.staging import Table
 
-LEAST_SHARE = 0.9
 COUNTS = """
 select p.package, (select count(*) from {staged} s where starts_with(s.{column}, p.package)),
   (select count(*) from {live} s where starts_with(s.{column}, p.package))
