@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from bench import HTTP_PORT, print_machine, run, served
+from bench import HTTP_PORT, run, served
 from pyproj import Transformer
 
 from server.embedded import PrivateCluster
@@ -51,7 +51,8 @@ def main() -> None:
         run(sys.executable, "-m", "server", "db", "migrate", environment=environment)
         run(*load_command(editions[0]), environment=environment)
         alone = [timed(load_command(edition), environment) for edition in (editions[1], editions[0])]
-        print_machine(cluster.owner_url, argparse.Namespace(rounds=options.windows, seconds=options.seconds))
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {options.addresses} addresses")
+        print(f"{options.connections} connections, windows of {options.seconds} s; medians\n")
         script = Path(folder) / "paths.lua"
         write_paths(cluster.owner_url, script)
         with served(settings):
