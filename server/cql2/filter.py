@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from server.catalogue import Collection
@@ -26,13 +27,15 @@ class Condition:
     """A filter as SQL on the columns of its collection's table, which stand without the table's name.
 
     parameters: what the SQL binds, names begin with `c_`. identity: of the filter, for cursors. indexed: an index finds
-    its features; otherwise each feature may have to be looked at.
+    its features; otherwise each feature may have to be looked at. fenced: to look at one feature is so dear that those
+    which match are to be found by an index before they are put in order.
     """
 
     sql: sql.Composable
     parameters: dict[str, Any]
     identity: str
     indexed: bool
+    fenced: bool = False
 
 
 def parse_filter(collection: Collection, parameters: Mapping[str, str]) -> Condition | None:
@@ -64,3 +67,9 @@ def compile_filter(collection: Collection, text: str, language: str, crs: Crs) -
 
 def _parse(text: str, language: str) -> Node:
     return parse_json(text) if language == "cql2-json" else parse_text(text, gdal=language == "cql-text")
+
+
+def not_computable(text: str, error: psycopg.Error) -> InvalidParameter:
+    """The error of a filter that the database cannot compute, such as for a number out of range."""
+    message = error.diag.message_primary or "a value is out of range"
+    return InvalidParameter("filter", text, f"it cannot be computed: {message}", "Use values of ordinary size")

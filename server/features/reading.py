@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from server.catalogue import Collection
+from server.cql2.filter import not_computable
 from server.crs import Crs
 from server.database import Reader
 from server.errors import InvalidParameter
@@ -59,6 +60,8 @@ async def read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]
         if query.cursor and query.cursor.values:  # a forged one: its values are no values of the sort keys
             token = exchange.parameters["cursor"]
             raise InvalidParameter("cursor", token, "it was altered or belongs to another query", REMEDY) from error
+        if query.condition:
+            raise not_computable(exchange.parameters.get("filter", ""), error) from error
         raise
     if state.version < least:
         raise gone(query.collection)

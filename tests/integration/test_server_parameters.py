@@ -1,5 +1,6 @@
 """datetime, limit and the queryables as parameters: every form, every type, every mistake with its message."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -158,7 +159,7 @@ def test_query_param_invalid_limit(client: httpx.Client, limit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["notiz", "geom", "fid", "id", "unknown", "BBOX", "offset", "<script>", "a.b", 'n"x', ""]
+    "name", ["notiz", "geom", "fid", "digest", "unknown", "BBOX", "offset", "<script>", "a.b", 'n"x', ""]
 )
 def test_query_param_unknown(client: httpx.Client, name: str) -> None:
     answer = client.get(ITEMS, params={name: "1"})
@@ -178,7 +179,7 @@ def test_unknown_parameters_are_refused_everywhere(client: httpx.Client) -> None
         assert (path, answer.status_code) == (path, 400)
         detail = answer.json()["detail"]
         assert detail.startswith("The parameter 'foo' is not known here. Known parameters: ")
-        assert "f, lang" in detail
+        assert re.search(r"Known parameters: f, (.*, )?lang", detail)
 
 
 def test_a_parameter_is_given_once(client: httpx.Client) -> None:

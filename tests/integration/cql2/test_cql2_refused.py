@@ -75,6 +75,8 @@ MESSAGES = [
     ("zahl IN ()", "a list is empty"),
     ("", "at character 1: the text ends where a value or name is expected"),
     # numbers
+    ("wert < 1e308 * 100", "it cannot be computed: "),
+    ("distance(geom, POINT(7 51)) < 1e308 * 100", "it cannot be computed: "),
     ("zahl = NaN", "'NaN' is no queryable"),
     ("wert = Infinity", "'Infinity' is no queryable"),
     ("wert = 1e999", "the number 1e999 is too large"),
