@@ -63,4 +63,4 @@ def _micros(moment: datetime) -> int:
 
 
 def _checksum(place: tuple[int, ...], values: bytes, query: str) -> bytes:
-    return hashlib.blake2b(repr((place, values, query)).encode(), digest_size=8).digest()
+    return hashlib.blake2b(f"{place} {values} {query}".encode(), digest_size=8).digest()
