@@ -43,7 +43,7 @@ select kind, count(*) from (
 ) kinds group by kind order by count(*) desc, kind
 """
 REJECTS = """
-select file, line, reason, raw from provenance.reject
+select file, line, feature, rule, reason, raw from provenance.reject
 where delivery = %(delivery)s and collection = %(collection)s order by file, line limit %(limit)s
 """
 
