@@ -91,6 +91,7 @@ def addresses(cluster: Any, migrated_template: str) -> Iterator[psycopg.Connecti
                 copy.write(line)
         for _, definition in indexes:
             connection.execute(definition.encode())
+        connection.execute("set default_statistics_target = 1000")  # every row is looked at: the same plans each time
         connection.execute("vacuum analyze geobasis.adresse")
         for setting in ("plan_cache_mode = force_custom_plan", "jit = off", "max_parallel_workers_per_gather = 0"):
             connection.execute(f"set {setting}".encode())
@@ -144,8 +145,8 @@ SERVED = [
     ("str LIKE 'Haupt%'", "adresse_str"),
     ("str < 'Bahnhofstraße 10'", "adresse_str"),
     ("str IN ('Hauptstraße', 'Hauptweg')", "adresse_str"),
-    ("ags LIKE '05007007%'", "adresse_ags"),
-    ("ags BETWEEN '05007001' AND '05007002'", "adresse_ags"),
+    ("ags LIKE '05007007%'", "adresse_ags|adresse_street"),
+    ("ags BETWEEN '05007001' AND '05007002'", "adresse_ags|adresse_street"),
     ("id = '77'", "adresse_id_key"),
     ("datum = DATE('2021-03-01')", "adresse_datum"),
     ("datum BETWEEN DATE('2021-03-01') AND DATE('2021-03-03')", "adresse_datum"),
@@ -156,7 +157,7 @@ SERVED = [
     ("S_INTERSECTS(BBOX(350000, 5650000, 351000, 5651000), geom)", "adresse_geom"),
     ("distance(geom, POINT(350000 5650000)) < 500", "adresse_geom"),
     ("str = 'Hauptstraße' OR CASEI(str) = CASEI('hauptweg')", "adresse_str"),
-    ("str LIKE '%weg' AND ags = '05007007'", "adresse_ags"),
+    ("str LIKE '%weg' AND ags = '05007007'", "adresse_ags|adresse_street"),
 ]
 
 
@@ -164,7 +165,7 @@ SERVED = [
 def test_an_index_serves(explained: Callable[..., list[Plan]], condition: str, index: str) -> None:
     plan = explained(condition, **UTM)
     assert "Seq Scan" not in {node["Node Type"] for node in plan}
-    assert index in {node.get("Index Name") for node in plan}
+    assert {node.get("Index Name") for node in plan} & set(index.split("|"))
     assert looked_at(plan) < ROWS / 10
 
 
