@@ -47,13 +47,14 @@ async def get_items(request: Request) -> Response:
     if exchange.format == "html" and "" in exchange.parameters.values():
         return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
-    marks = _marks(exchange, exchange.state(collection))
+    before = exchange.state(collection)
+    marks = _marks(exchange, before)
     if posted is None and marks.unchanged(request):
         return respond_unchanged(marks)
     if exchange.format == "html":
         return await _items_page(exchange, query)
     state, page = await read_page(exchange, query)
-    return _answer_items(exchange, query, page, _marks(exchange, state), posted or {})
+    return _answer_items(exchange, query, page, marks if state is before else _marks(exchange, state), posted or {})
 
 
 def _marks(exchange: Exchange, state: State) -> Validators:
