@@ -93,19 +93,21 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
             raise
 
     async def _abandon(self) -> None:
-        """Stop the statement that runs; a connection that does not obey is closed."""
+        """Stop the statement that runs and take what is left of its answer; who does not obey is closed."""
+        if self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
+            return
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT):
                 await self.cancel_safe(timeout=CANCEL_TIMEOUT)
-                await self._read()
-        except errors.QueryCanceled:
-            pass
+                await _Reading(self.pgconn).result()
         except (psycopg.Error, TimeoutError, asyncio.CancelledError):
             self.pgconn.finish()
 
     async def _read(self) -> pq.abc.PGresult:
         """The last result of what was sent. Raises where it is an error."""
         result = await _Reading(self.pgconn).result()
+        if result is None:
+            raise psycopg.InternalError("the server's answer holds no result")
         if result.status in FAILED:
             raise errors.error_from_result(result)
         return result
@@ -117,11 +119,11 @@ class _Reading:
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn
         self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[pq.abc.PGresult] = self._loop.create_future()
+        self._done: asyncio.Future[pq.abc.PGresult | None] = self._loop.create_future()
         self._last: pq.abc.PGresult | None = None
 
-    async def result(self) -> pq.abc.PGresult:
-        """The last result, when all has come."""
+    async def result(self) -> pq.abc.PGresult | None:
+        """The last result, when all has come; None where all had been taken before."""
         socket = self._pgconn.socket
         if self._pgconn.flush():
             self._loop.add_writer(socket, self._guard, self._write)
@@ -157,13 +159,10 @@ class _Reading:
         pgconn.consume_input()
         while not pgconn.is_busy():
             result = pgconn.get_result()
-            if result is not None:
-                self._last = result
-            elif self._last is not None:
+            if result is None:
                 self._done.set_result(self._last)
                 return
-            else:
-                raise psycopg.InternalError("the server's answer holds no result")
+            self._last = result
 
 
 def can_prepare(parameters: object) -> TypeGuard[Mapping[str, Any]]:
