@@ -30,6 +30,7 @@ from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
 from server.observe import ROUTE, Observe, configure_logging, get_metrics, make_metrics
 from server.provenance import routes as provenance
 from server.schema_check import check_schema
+from server.search import routes as search
 from server.settings import Settings
 from server.state import Registry
 from server.static import Static
@@ -61,6 +62,7 @@ ROUTES: dict[str, Endpoint] = {
     "/api.html": common.get_api_reference,
     "/conformance": common.get_conformance,
     "/functions": common.get_functions,
+    "/search": search.get_search,
     "/collections": common.get_collections,
     f"{COLLECTION}/queryables": common.get_queryables,
     f"{COLLECTION}/sortables": common.get_sortables,

@@ -3,6 +3,7 @@
 An unknown key, a wrong type or a double key is an error that names file and line.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -103,9 +104,34 @@ class Tiles(Strict):
         return self
 
 
+class Found(Strict):
+    """What /search finds in a collection: its features by their names, or several that share a name, as addresses
+    share their street.
+
+    name, part, within: properties with the name, with the part of the place and the place that it lies in. key:
+    further properties by whose values its features are told from others of the same name. words: said before or
+    after the name, but no part of it ("Kreis Unna"). weight: 0 to 1, which of two equal names comes first.
+    numbers: house number and its suffix, where the features are addresses; an index finds them by key and name.
+    """
+
+    kind: Literal["place", "street"]
+    name: str
+    key: tuple[str, ...] = Field(default=(), strict=False)
+    part: str | None = None
+    within: str | None = None
+    words: tuple[str, ...] = Field(default=(), strict=False)
+    weight: float = Field(default=0, ge=0, le=1)
+    numbers: tuple[str, ...] = Field(default=(), strict=False, max_length=2)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """All that it names."""
+        return tuple(n for n in (self.name, *self.key, self.part, self.within, *self.numbers) if n is not None)
+
+
 class Collection(Strict):
     """A published collection: one table of schema geobasis; `srid` is the EPSG code of its geometries, which are in
-    x, y order.
+    x, y order. `text`: properties whose words the parameter q looks for; an index of geobasis.words(...) serves it.
     """
 
     id: str = Field(pattern=IDENTIFIER)
@@ -119,6 +145,8 @@ class Collection(Strict):
     datetime: str | None = None
     properties: tuple[Property, ...] = Field(strict=False)
     tiles: Tiles
+    text: tuple[str, ...] = Field(default=(), strict=False)
+    search: tuple[Found, ...] = Field(default=(), strict=False)
 
     def __hash__(self) -> int:
         """By id, so that SQL texts can be cached by collection."""
@@ -128,17 +156,17 @@ class Collection(Strict):
         """A collection is read once; comparing all its members would cost more than a small page."""
         return self is other
 
-    @property
+    @cached_property
     def queryables(self) -> tuple[Property, ...]:
         """Properties that can be filtered by; each has an index."""
         return tuple(p for p in self.properties if p.queryable)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Property, ...]:
         """Queryables that are query parameters, too (Features Part 3, /req/queryables-query-parameters/parameters)."""
         return (ID, *(p for p in self.queryables if not p.type.endswith("[]")))
 
-    @property
+    @cached_property
     def sortables(self) -> tuple[str, ...]:
         """Names that features can be sorted by: the id, and each property whose index begins with it."""
         return ("id", *(p.name for p in self.queryables if not p.type.endswith("[]")))
@@ -157,6 +185,8 @@ class Collection(Strict):
     def _names_exist(self) -> Self:
         by_name = {p.name: p for p in self.properties}
         named = {"label": self.label, "datetime": self.datetime, **{f"tiles.{n}": n for n in self.tiles.properties}}
+        named |= {f"text.{n}": n for n in self.text}
+        named |= {f"search.{n}": n for found in self.search for n in found.properties}
         for key, name in named.items():
             if name is not None and name not in by_name:
                 raise ValueError(f"{key} names '{name}', which is not among the properties")
@@ -164,6 +194,8 @@ class Collection(Strict):
             raise ValueError(f"the property name '{min(reserved)}' is reserved; choose another column name")
         if self.datetime and by_name[self.datetime].type != "date":
             raise ValueError(f"datetime names '{self.datetime}', which is not of type date")
+        if untold := [n for n in self.text if by_name[n].type != "string"]:
+            raise ValueError(f"text names '{untold[0]}', which is not of type string")
         return self
 
 

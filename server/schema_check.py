@@ -37,6 +37,12 @@ from pg_index i join pg_class c on c.oid = i.indrelid join pg_collation l on l.o
 where c.relnamespace = 'geobasis'::regnamespace and i.indisvalid and i.indpred is null and i.indkey[0] = 0
   and l.collname = 'C'"""
 
+WORDS = b"""
+select c.relname::text::bytea, pg_get_indexdef(i.indexrelid, 1, false)::bytea
+from pg_index i join pg_class c on c.oid = i.indrelid
+join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+where c.relnamespace = 'geobasis'::regnamespace and i.indisvalid and i.indpred is null and m.amname = 'gin'"""
+
 Tables = dict[str, dict[str, str]]
 Indexed = dict[str, set[str]]
 
@@ -47,7 +53,7 @@ async def check_schema(database: Database, collections: tuple[Collection, ...]) 
     for table, column, type_ in await database.fetch(COLUMNS):
         tables[table.decode()][column.decode()] = type_.decode()
     indexed: Indexed = defaultdict(set)
-    for table, column in [*await database.fetch(INDEXED), *await database.fetch(FOLDED)]:
+    for table, column in [row for query in (INDEXED, FOLDED, WORDS) for row in await database.fetch(query)]:
         indexed[table.decode()].add(column.decode().replace('"', ""))
     found = [text for c in collections for text in differences(c, tables.get(c.id), indexed[c.id])]
     if found:
@@ -83,6 +89,9 @@ def differences(collection: Collection, columns: dict[str, str] | None, indexed:
         f"create index on {table} ({name}, fid)."
         for name in sorted(searched - indexed)
     ]
+    words = f"geobasis.words({', '.join(collection.text)})"
+    if collection.text and words.replace("(", "(VARIADIC ARRAY[").replace(")", "])") not in indexed:
+        found.append(f"{where}: text needs an index of its words: create index on {table} using gin ({words}).")
     return found + [
         f"{where}: '{name}' is caseless, so {table} needs an index for that: "
         f'create index on {table} ((geobasis.caseless({name}) collate "C"), fid).'

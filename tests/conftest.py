@@ -29,8 +29,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from loaders.example.options import ExampleOptions
 from loaders.example.write import write_deliveries
 from loaders.run import LoadOptions, load_dataset
+from server.catalogue import read_collections
 from server.demo import DATASETS
 from server.embedded import PrivateCluster
+from server.gazetteer import refresh
 from server.migrations import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -177,6 +179,7 @@ def example_template(
     store = tmp_path_factory.mktemp("store")
     for dataset in DATASETS:
         load_dataset(dataset, LoadOptions(url, store, source=str(example_deliveries)))
+    refresh(url, read_collections(ROOT / "collections"))
     yield url
     cluster.drop(url)
 

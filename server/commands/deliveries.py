@@ -12,7 +12,16 @@ import typer
 from loaders.ledger import Rejects, read_deliveries, read_rejects
 from loaders.report import Report
 from server import console
-from server.commands.shared import EXIT_CODES, AsJson, Database, migrate, open_database, read_settings, require_schema
+from server.commands.shared import (
+    EXIT_CODES,
+    AsJson,
+    Database,
+    migrate,
+    open_database,
+    read_settings,
+    refresh_search,
+    require_schema,
+)
 from server.console import out, say
 
 commands = typer.Typer()
@@ -80,6 +89,7 @@ def undo(
             _show_rollback(_roll_back(opened, delivery, dry_run=True), say)
             typer.confirm("Roll back?", abort=True, err=True)
         report = _roll_back(opened, delivery, dry_run=dry_run, yielding=True)
+        refresh_search(opened, read_settings())
     if as_json:
         _print_json(report.to_dict())
     else:

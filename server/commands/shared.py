@@ -11,6 +11,7 @@ import typer
 
 from loaders.report import Report
 from server import console, migrations
+from server.catalogue import read_collections
 from server.console import say
 from server.embedded import ClusterError, PrivateCluster
 from server.migrations import MigrationError
@@ -114,4 +115,13 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
 
     with console.progress() as progress:
         store = settings.home / "deliveries"
-        return load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
+        report = load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
+    refresh_search(database, settings)
+    return report
+
+
+def refresh_search(database: Database, settings: Settings) -> None:
+    """Make what was published searchable at once; without this a worker does it."""
+    from server.gazetteer import refresh  # noqa: PLC0415
+
+    refresh(database.owner_url, read_collections(settings.collections_dir))

@@ -19,7 +19,10 @@ def components(lang: Language, collections: list[str], named: list[tuple[str, di
         "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
     }
     return {
-        "parameters": {name: {"name": name, **value} for name, value in parameters.items()} | _formats() | dict(named),
+        "parameters": {name: {"name": name, **value} for name, value in parameters.items()}
+        | _formats()
+        | _search_parameters()
+        | dict(named),
         "headers": _headers(),
         "responses": _responses(),
         "schemas": _schemas(),
@@ -78,6 +81,11 @@ def _parameters(lang: Language) -> dict[str, Any]:
             "`/functions`: `gmd = 'Essen' AND CASEI(str) LIKE CASEI('haupt%')`",
             STRING,
         ),
+        "q": _query(
+            "Only features with these words; of terms between commas one will do, of words between blanks all are "
+            "needed, in any order, and the last may be a beginning: `haupt`, `Hauptstr Essen`, `Köln,Koeln`",
+            {"type": "array", "items": STRING},
+        ),
         "filter-lang": _query(
             "Language of the filter; `cql-text` is CQL2 Text as GDAL writes it",
             {"type": "string", "enum": list(LANGUAGES_OF_FILTERS), "default": LANGUAGES_OF_FILTERS[0]},
@@ -89,6 +97,24 @@ def _parameters(lang: Language) -> dict[str, Any]:
         "tileRow": _path("Row from the top", NUMBER),
         "tileCol": _path("Column from the left", NUMBER),
     }
+
+
+def _search_parameters() -> dict[str, Any]:
+    """Those of /search, of which some have a namesake elsewhere."""
+    degrees = {"type": "number", "minimum": -180, "maximum": 180}
+    box = {"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}}
+    kinds = {"type": "array", "items": {"type": "string", "enum": ["address", "street", "place"]}}
+    limit = {"type": "integer", "minimum": 1, "maximum": 50, "default": 10}
+    texts: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "searchText": ("q", "Address, street or place, as people type it: `Hauptstr. 5 Essen`", STRING),
+        "lon": ("lon", "What is near this point instead of q: longitude in degrees; lat belongs to it", degrees),
+        "lat": ("lat", "Latitude in degrees", {**degrees, "minimum": -90, "maximum": 90}),
+        "searchKind": ("kind", "Only answers of these kinds", kinds),
+        "searchCollections": ("collections", "Only answers from these collections", {"type": "array", "items": STRING}),
+        "searchBbox": ("bbox", "What lies in this box comes first: west,south,east,north in degrees", box),
+        "searchLimit": ("limit", "Number of answers", limit),
+    }
+    return {key: {"name": name, **_query(text, schema)} for key, (name, text, schema) in texts.items()}
 
 
 def _formats() -> dict[str, Any]:
@@ -221,6 +247,13 @@ def _feature_schemas(links: dict[str, Any]) -> dict[str, Any]:
             **_object(["type"], type=STRING, coordinates={"type": "array", "items": {}}),
             "nullable": True,
         },
+        "searchResults": _object(
+            ["type", "features"],
+            type={"type": "string", "enum": ["FeatureCollection"]},
+            features=_array(_schema("featureGeoJSON")),
+            links=links,
+            numberReturned=NUMBER,
+        ),
         "versions": _object(
             ["type", "features"],
             type={"type": "string", "enum": ["FeatureCollection"]},

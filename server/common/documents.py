@@ -31,6 +31,7 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
             link("conformance", exchange.href("conformance"), JSON, "Konformität" if german else "Conformance"),
             link("data", exchange.href("collections"), JSON, "Datensätze" if german else "Collections"),
             link("related", exchange.href("map"), HTML, "Karte" if german else "Map"),
+            link("search", exchange.href("search"), GEOJSON, "Suche" if german else "Search"),
             link(f"{OGC_REL}tiling-schemes", exchange.href("tileMatrixSets"), JSON, "Tile matrix sets"),
             _licence(exchange),
         ],

@@ -86,12 +86,22 @@ def _service_paths() -> dict[str, Any]:
             "getConformanceDeclaration", "service", "Conformance classes", {JSON: "confClasses", HTML: "html"}
         ),
         "/api": operation("getApi", "service", "API definition", {OPENAPI: "object", HTML: "html"}),
+        "/search": _search(),
         "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", HTML: "html"}),
         "/tileMatrixSets": operation("getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object"}),
         "/tileMatrixSets/WebMercatorQuad": operation(
             "getTileMatrixSet", "tiles", "Tile matrix set WebMercatorQuad", {JSON: "object"}
         ),
     }
+
+
+def _search() -> dict[str, Any]:
+    found = operation("search", "data", "Addresses, streets and places", {GEOJSON: "searchResults", HTML: "html"})
+    names = ("searchText", "lon", "lat", "searchKind", "searchCollections", "searchBbox", "searchLimit", "crs")
+    found["get"]["parameters"] += [ref("parameters", name) for name in names]
+    del found["get"]["responses"]["304"]
+    found["get"]["responses"]["200"]["headers"] = {"Content-Crs": ref("headers", "Content-Crs")}
+    return found
 
 
 def _data_paths(collection: Collection, lang: Language) -> dict[str, Any]:
@@ -129,6 +139,7 @@ def _collection_paths() -> dict[str, Any]:
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:
     names = ("limit", "bbox", "bbox-crs", "crs", "datetime", *FILTER, "cursor", "resultType", *SHARED)
+    names = (*names, "q") if collection.text else names
     shared = [ref("parameters", name) for name in (*names, *(f"{collection.id}.{name}" for name in NAMED))]
     filters = [_filter(prop, lang) for prop in collection.parameters]
     found = operation(
@@ -222,7 +233,7 @@ def _named(collection: Collection) -> list[tuple[str, dict[str, Any]]]:
 def _tile() -> dict[str, Any]:
     names = ("tileFormat", "collectionId", "tileMatrix", "tileRow", "tileCol")
     found = operation("collection.vector.getTile", "tiles", "Tile", {MVT: "binary"})
-    found["get"]["parameters"] = [ref("parameters", name) for name in (*names, *FILTER)]
+    found["get"]["parameters"] = [ref("parameters", name) for name in (*names, *FILTER, "q")]
     found["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
     return found
 

@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from server.catalogue import Collection, Property
-from server.cql2.filter import PARAMETERS as FILTER_PARAMETERS
-from server.cql2.filter import Condition, parse_filter
+from server.conditions import PARAMETERS as CONDITION_PARAMETERS
+from server.conditions import parse_conditions
+from server.cql2.filter import Condition
 from server.crs import Box, Crs, parse_crs
 from server.errors import InvalidParameter
 from server.features.cursor import Cursor, parse_cursor
@@ -20,7 +22,7 @@ from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 OWN_PARAMETERS = (
     *("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "sortby", "resultType", "asOf"),
     *PARAMETERS,
-    *FILTER_PARAMETERS,
+    *CONDITION_PARAMETERS,
 )
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -69,6 +71,7 @@ class ItemsQuery:
         return not (self.boxes or self.since or self.until or self.filters or self.condition)
 
 
+@lru_cache(maxsize=256)
 def allowed_parameters(collection: Collection) -> tuple[str, ...]:
     """Parameters of a collection's items besides f and lang."""
     return (*OWN_PARAMETERS, *(p.name for p in collection.parameters))
@@ -94,7 +97,7 @@ def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> 
         selection=parse_selection(collection, parameters),
         as_of=parse_as_of(parameters.get("asOf")),
         hits=parse_result_type(parameters.get("resultType")),
-        condition=parse_filter(collection, parameters),
+        condition=parse_conditions(collection, parameters),
     )
     if "cursor" not in parameters:
         return query

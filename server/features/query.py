@@ -32,6 +32,14 @@ Search = Literal["everything", "keys", "index"]
 
 START = Cursor(0)
 
+ORDERED = "select {wanted} from {table} where {conditions} order by {order} limit %(rows)s"
+# `offset 0` keeps PostgreSQL from reading along the order until the page is full: it takes matches for evenly spread,
+# and words of one town's addresses lie side by side
+FENCED = (
+    "select {wanted} from (select {wanted} from {table} where {conditions} offset 0) fenced "
+    "order by {order} limit %(rows)s"
+)
+
 # So many matches of a filter are sought out of order: about as long as a page of 100 takes along the key
 FEW = 5_000
 
@@ -41,7 +49,7 @@ class Shape:
     """All of a query that decides its SQL text, so that texts are made once and plans are kept.
 
     nulls: which of the cursor's sort values are null; None where a sorted page has no cursor. past: an edition is read.
-    condition: SQL of a filter. narrow: an index may find few features for it.
+    condition: SQL of a filter. narrow: an index may find few features for it. fenced: they are found by an index first.
     """
 
     collection: Collection
@@ -59,6 +67,7 @@ class Shape:
     past: bool
     condition: bytes | None
     narrow: bool
+    fenced: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,8 @@ def items_query(query: ItemsQuery, state: State, past: Edition | None = None) ->
         return None
     search: Search = "everything"
     if areas:
-        keys = not (query.sort or past or query.hits) and prefers_keys(areas, state, query.limit)
+        fenced = query.condition and query.condition.fenced
+        keys = not (query.sort or past or query.hits or fenced) and prefers_keys(areas, state, query.limit)
         search = "keys" if keys else "index"
     parameters = {
         "name": query.collection.id,
@@ -117,7 +127,8 @@ def items_query(query: ItemsQuery, state: State, past: Edition | None = None) ->
         nulls=tuple(value is None for value in cursor.values) if query.sort and query.cursor else None,
         past=past is not None,
         condition=query.condition and query.condition.sql.as_bytes(),
-        narrow=bool(query.condition and query.condition.indexed) and not past,
+        narrow=bool(query.condition and query.condition.indexed and not query.condition.fenced) and not past,
+        fenced=bool(query.condition and query.condition.fenced),
     )
     text = (hits_text if query.hits else page_text)(shape)
     # A span of dates may select all rows or none; each of them has another best plan, and so on
@@ -286,7 +297,7 @@ def _scan(shape: Shape, conditions: list[sql.Composable], order: sql.Composable)
     """
     wanted = sql.SQL(", ").join(map(sql.Identifier, columns_of(shape.collection)))
     scans = [
-        sql.SQL("select {wanted} from {table} where {conditions} order by {order} limit %(rows)s").format(
+        sql.SQL(FENCED if shape.fenced else ORDERED).format(
             wanted=wanted, table=source.table, conditions=_all([*conditions, *source.conditions]), order=order
         )
         for source in sources(shape.collection, shape.past)

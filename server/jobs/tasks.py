@@ -6,6 +6,8 @@ from typing import Any
 
 from loaders.manifest import read_manifest
 from loaders.report import Counts
+from server.catalogue import read_collections
+from server.gazetteer import refresh
 from server.jobs.progress import JobProgress
 from server.jobs.requests import INTERACTIVE, MAINTENANCE, SHORT_PATIENCE, WATCHED, LoadRequest
 from server.settings import Settings
@@ -73,6 +75,8 @@ def after_publication(work: Work) -> Outcome:
     """What a collection needs once its publication is live."""
     from loaders.maintain import maintain  # noqa: PLC0415
 
+    work.progress.step("search", None)
+    refresh(work.database_url, read_collections(work.settings.collections_dir))
     work.progress.step("vacuum", None)
     done = maintain(work.database_url, work.arguments["collection"], work.progress)
     order = "unknown" if done.correlation is None else f"{done.correlation:.2f}"

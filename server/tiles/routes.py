@@ -1,11 +1,13 @@
 """Tile matrix sets, tilesets, TileJSON, tiles."""
 
 import orjson
+import psycopg
 from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.cql2.filter import PARAMETERS, parse_filter
+from server.conditions import PARAMETERS, parse_conditions
+from server.cql2.filter import not_computable
 from server.cql2.limits import SCAN_TIMEOUT
 from server.database import Reader
 from server.errors import NotFound, shorten
@@ -66,7 +68,7 @@ async def get_tile(request: Request) -> Response:
     """/collections/{collectionId}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"""
     exchange = open_exchange(request, {"mvt": MVT}, PARAMETERS)
     collection = exchange.collection()
-    condition = parse_filter(collection, exchange.parameters)
+    condition = parse_conditions(collection, exchange.parameters)
     _check_matrix_set(exchange)
     path = request.path_params
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
@@ -86,7 +88,10 @@ async def get_tile(request: Request) -> Response:
         given = {**parameters, **condition.parameters}
         return await reader.fetch_one(text, given, plan_by_values=True, seconds=SCAN_TIMEOUT)
 
-    state, row = await exchange.context.registry.read(exchange.context.database, collection.id, ask)
+    try:
+        state, row = await exchange.context.registry.read(exchange.context.database, collection.id, ask)
+    except psycopg.DataError as error:
+        raise not_computable(exchange.parameters.get("filter", ""), error) from error
     marks = validators(exchange, state.mark, state.published)
     if row is None or not row[1]:
         return Response(status_code=204, headers=marks.headers)

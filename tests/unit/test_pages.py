@@ -174,6 +174,18 @@ def items(collection: Collection, features: list[Any], **more: Any) -> dict[str,
     }
 
 
+def search_cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Answers, no answer, no question yet."""
+    house = {"kind": "address", "label": "Hauptstr. 7, Essen", "exact": False, "distance": 12.3}
+    answer = {
+        "properties": house,
+        "links": [{"rel": "item", "href": "http://localhost/geo/collections/adresse/items/a"}],
+    }
+    yield "search.html", "/search", {"document": {"features": [answer]}, "asked": "Hauptstr. 5"}
+    yield "search.html", "/search", {"document": {"features": []}, "asked": "<b>"}
+    yield "search.html", "/search", {"document": None, "asked": ""}
+
+
 def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(template, path, context): each template whole, and sparse where it may be."""
     ground = {"collections": COLLECTIONS, "states": STATES}
@@ -214,6 +226,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "provenance.html", f"{at}/provenance", {"collection": GEMEINDE, "document": nothing}
     uris = ["http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core", "http://www.opengis.net/spec/new/1.0/conf/a"]
     yield "conformance.html", "/conformance", {"document": {"conformsTo": uris}}
+    yield from search_cases()
     yield "api.html", "/api.html", {"document": OPENAPI}
     yield "tilesets.html", f"{at}/tiles", {"collection": GEMEINDE, "document": {"tilesets": [TILESET]}}
     tileset = {**ground, "collection": GEMEINDE, "document": TILESET}
