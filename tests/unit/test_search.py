@@ -6,11 +6,13 @@ import pytest
 
 from server.catalogue import Collection, read_collections
 from server.conditions import MAX_CHARACTERS, MAX_WORDS, parse_conditions
-from server.errors import InvalidParameter
+from server.errors import ConfigurationError, InvalidParameter
+from server.schema_check import differences
 from server.search.params import House, parse_search, parse_text
 from server.search.ranking import LEAST, Words, alike, score, take_apart
 
-COLLECTIONS = read_collections(Path(__file__).parents[2] / "collections")
+ROOT = Path(__file__).parents[2]
+COLLECTIONS = read_collections(ROOT / "collections")
 
 
 @pytest.fixture
@@ -106,3 +108,34 @@ def test_likeness_is_counted_as_the_database_does() -> None:
     assert alike("essen", "essen") == 1
     assert round(alike("dusseldrof", "dusseldorf"), 6) == 0.466667
     assert alike("abc", "xyz") == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("text: [str, hausnummer]", "text.hausnummer names 'hausnummer', which is not among the properties"),
+        ("text: [datum]", "text names 'datum', which is not of type string"),
+        (
+            "search: [{kind: street, name: strasse}]",
+            "search.strasse names 'strasse', which is not among the properties",
+        ),
+        ("search: [{kind: river, name: str}]", "search.0.kind: Input should be 'place' or 'street'"),
+        ("search: [{kind: street, nome: str}]", "search.0.nome: unknown key"),
+    ],
+)
+def test_what_a_collection_declares_for_the_search_is_checked(tmp_path: Path, more: str, message: str) -> None:
+    lines = (ROOT / "collections" / "adresse.yaml").read_text("utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("text:"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("tiles:"))
+    (tmp_path / "adresse.yaml").write_text("\n".join([*lines[:start], more, *lines[end:]]), "utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        read_collections(tmp_path)
+    assert message in str(caught.value)
+
+
+def test_text_needs_an_index(adresse: Collection) -> None:
+    found = differences(adresse, {}, {"geobasis.words(VARIADIC ARRAY[str, hnr])"})
+    remedy = "create index on geobasis.adresse using gin (geobasis.words(str, hnr, adz, ott, gmd))"
+    assert any("text needs an index of its words" in text and remedy in text for text in found)
+    indexed = {"geobasis.words(VARIADIC ARRAY[str, hnr, adz, ott, gmd])"}
+    assert not any("text needs an index" in text for text in differences(adresse, {}, indexed))
