@@ -10,15 +10,25 @@ alter text search configuration geobasis.opennrw_german
 alter text search configuration geobasis.opennrw_german
   add mapping for int, uint, float, sfloat, version with simple;
 
+-- Each address passes through these two when it is loaded, so what is rarely needed is done only then.
 create function geobasis.folded(value text) returns text
 language plpgsql immutable strict parallel safe as $$
 declare
-  folded text := geobasis.caseless(value);
+  folded text := replace(translate(lower(value collate "C"), 'ÄÖÜäöüẞ.,-/()''', 'aouaouß       '), 'ß', 'ss');
 begin
-  folded := regexp_replace(folded, '[^[:alnum:]]+', ' ', 'g');
-  folded := regexp_replace(folded, '([0-9])([[:alpha:]])', '\1 \2', 'g');
+  if octet_length(folded) <> char_length(folded) then
+    folded := geobasis.caseless(folded);
+  end if;
+  if folded ~ '[^a-z0-9 ]|  ' then
+    folded := regexp_replace(folded, '[^[:alnum:]]+', ' ', 'g');
+  end if;
+  if folded ~ '[0-9][^0-9 ]' then
+    folded := regexp_replace(folded, '([0-9])([[:alpha:]])', '\1 \2', 'g');
+  end if;
   -- after another vowel or q an e is no umlaut: Neue, Bauer, Quelle
-  folded := regexp_replace(folded, '(?<![aeq])([aou])e', '\1', 'g');
+  if folded ~ '[aou]e' then
+    folded := regexp_replace(folded, '(?<![aeq])([aou])e', '\1', 'g');
+  end if;
   return btrim(replace(folded || ' ', 'str ', 'strasse '));
 end $$;
 comment on function geobasis.folded is
@@ -29,8 +39,8 @@ language plpgsql immutable parallel safe cost 1000 as $$
 declare
   folded text := geobasis.folded(array_to_string(parts, ' '));
 begin
-  if strpos(folded, 'strasse') > 0 then -- Haupt Straße finds Hauptstraße, too
-    folded := folded || ' ' || replace(folded, 'strasse', ' strasse');
+  if strpos(folded, 'strasse') > 1 then -- Haupt Straße finds Hauptstraße, too
+    folded := concat_ws(' ', folded, split_part(split_part(folded, 'strasse', 1), ' ', -1), 'strasse');
   end if;
   return to_tsvector('geobasis.opennrw_german', folded);
 end $$;
@@ -111,6 +121,3 @@ create table search.collection (
 );
 comment on table search.collection is 'Of which version of a collection its entries are';
 comment on column search.collection.declared is 'digest of what the collection''s YAML says about them';
-
--- What is live already becomes searchable: each collection's usual job makes its entries.
-update provenance.collection set version = version;

@@ -10,7 +10,10 @@ import psycopg
 import pytest
 
 from server.catalogue import read_collections
+from server.commands.shared import Database, load_delivery, read_settings
 from server.gazetteer import refresh
+from server.jobs.progress import JobProgress
+from server.jobs.tasks import Work, after_publication
 
 ROOT = Path(__file__).parents[2]
 UTM = "http://www.opengis.net/def/crs/EPSG/0/25832"
@@ -355,3 +358,21 @@ def test_what_changed_is_made_anew_and_nothing_else(url: str) -> None:
         connection.execute("update provenance.collection set version = version + 1 where collection = 'land'")
         refresh(url, collections)
         assert dict(connection.execute("select id, name from search.entry").fetchall()) == before
+
+
+def test_a_load_by_command_and_the_job_after_a_publication_make_the_names(
+    database_url: str, example_deliveries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("OPENNRW_HOME", str(tmp_path))
+    settings = read_settings()
+    count = "select count(*) from search.entry where collection = 'gemeinde'"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        load_delivery(Database(database_url, None, private=False), settings, "dvg1", source=str(example_deliveries))
+        municipalities = connection.execute("select count(*) from geobasis.gemeinde").fetchone()
+        assert connection.execute(count).fetchone() == municipalities != (0,)
+        connection.execute("delete from search.entry")
+        connection.execute("delete from search.collection")
+        work = Work(settings, 1, {"collection": "gemeinde"}, JobProgress(1, database_url))
+        assert after_publication(work).outcome == "maintained"
+        assert connection.execute(count).fetchone() == municipalities
