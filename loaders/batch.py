@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from loaders.fingerprint import Prints
 from loaders.report import Reject, Repair
 
 MAX_RAW = 500
@@ -33,7 +34,7 @@ class Geometries:
 class Batch:
     """Consecutive rows of a file that can be used. `lines`: line or record numbers from 1; `attributes` by column.
 
-    `repairs`: the originals of the geometries that were made valid.
+    `prints`: fingerprints of the records. `repairs`: the originals of the geometries that were made valid.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Batch:
     ids: pa.Array
     attributes: Mapping[str, pa.Array]
     geometries: Geometries
+    prints: Prints
     repairs: Sequence[Repair] = ()
 
 
@@ -52,10 +54,13 @@ def _storable(raw: str) -> str:
 class Sieve:
     """Sorts the rows of a block into usable ones and rejects; the first fault found in a row is its reason."""
 
-    def __init__(self, file: str, lines: NDArray[np.int64], raw: Callable[[int], str]) -> None:
+    def __init__(
+        self, file: str, lines: NDArray[np.int64], raw: Callable[[int], str], prints: Prints | None = None
+    ) -> None:
         self.file = file
         self.lines = lines
         self.good: Mask = np.ones(len(lines), np.bool_)
+        self.prints = np.zeros((len(lines), 2), np.uint64) if prints is None else prints
         self._raw = raw
         self._reasons: dict[int, tuple[str, str]] = {}
         self._repairs: dict[int, tuple[str, bytes]] = {}
@@ -81,11 +86,12 @@ class Sieve:
     def batch(self, ids: pa.Array, attributes: Mapping[str, pa.Array], geometries: Geometries) -> Batch:
         """The usable rows; the arguments have an entry for every row."""
         if self.good.all():
-            return Batch(self.file, self.lines, ids, attributes, geometries, self._list_repairs(ids))
+            return Batch(self.file, self.lines, ids, attributes, geometries, self.prints, self._list_repairs(ids))
         keep = pa.array(self.good)
         kept: dict[str, Any] = {name: column.filter(keep) for name, column in attributes.items()}
         lines, kept_ids = self.lines[self.good], ids.filter(keep)
-        return Batch(self.file, lines, kept_ids, kept, geometries.only(self.good), self._list_repairs(ids))
+        prints = self.prints[self.good]
+        return Batch(self.file, lines, kept_ids, kept, geometries.only(self.good), prints, self._list_repairs(ids))
 
     def _list_repairs(self, ids: pa.Array) -> list[Repair]:
         return [

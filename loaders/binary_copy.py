@@ -95,5 +95,6 @@ ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "date": _date,
     "text": _bytes,
     "bytea": _bytes,
+    "uuid": _bytes,
     "geometry": _bytes,
 }

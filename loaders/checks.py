@@ -25,7 +25,7 @@ select distinct on (rule) rule, count(*) over (partition by rule), file, line, r
 from staged_reject where collection = %s order by rule, file, line
 """
 UNKNOWN = """
-select k.key, k.rows from (select {column} as key, count(*) as rows from {staged} group by 1) k
+select k.key, k.rows from (select {column} as key, count(*) as rows from {rows} s group by 1) k
 where not exists (select from {known} l where l.id = k.key) order by k.rows desc, k.key
 """
 
@@ -41,14 +41,19 @@ def require_balance(collection: str, counts: Counts) -> None:
         )
 
 
-def check_collection(connection: Connection, table: Table, source: CollectionSource, counts: Counts) -> list[Check]:
-    """All rules of the manifest on a collection that is staged and compared; a check not passed says what to do."""
+def check_collection(
+    connection: Connection, table: Table, source: CollectionSource, counts: Counts, usable: sql.Composable
+) -> list[Check]:
+    """All rules of the manifest on a collection that is staged and compared; a check not passed says what to do.
+
+    `usable`: the rows that are live once the delivery is, to select from.
+    """
     checks = [
         Check(table.collection, "columns", True, f"as in the manifest: {', '.join(source.columns)}"),
         *_check_rows(connection, table.collection, source, counts),
         *_check_numbers(connection, table, source, counts),
     ]
-    return [*checks, _check_keys(connection, table, source.ags, counts)] if source.ags else checks
+    return [*checks, _check_keys(connection, table, source.ags, counts, usable)] if source.ags else checks
 
 
 def find_refusals(checks: list[Check], official: bool, accept_shrink: bool) -> list[str]:
@@ -97,12 +102,12 @@ def _check_rows(connection: Connection, collection: str, source: CollectionSourc
     return [Check(collection, rule, rule not in found, detail) for rule, detail in details.items()]
 
 
-def _check_keys(connection: Connection, table: Table, keys: KnownKeys, counts: Counts) -> Check:
+def _check_keys(connection: Connection, table: Table, keys: KnownKeys, counts: Counts, usable: sql.Composable) -> Check:
     """Whether the boundaries that are live know the official keys of the rows."""
     known = sql.Identifier("geobasis", keys.collection)
     if not _has_rows(connection, keys.collection):
         return Check(table.collection, "ags", True, f"not compared: {keys.collection} is not loaded")
-    query = sql.SQL(UNKNOWN).format(column=sql.Identifier(keys.column), staged=table.staged, known=known)
+    query = sql.SQL(UNKNOWN).format(column=sql.Identifier(keys.column), rows=usable, known=known)
     unknown = connection.execute(query).fetchall()
     rows = sum(count for _, count in unknown)
     shown = ", ".join(f"{key} ({count})" for key, count in unknown[:KEYS_SHOWN])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loaders.batch import Batch
+from loaders.batch import Batch, Mask
+from loaders.fingerprint import Prints
 from loaders.manifest import Manifest
 from loaders.report import Reject
 
@@ -19,6 +20,18 @@ class Staging(Protocol):
 
     def count(self, collection: str, rows: int) -> None:
         """Take note of rows that the source holds, counted apart from reading them."""
+        ...
+
+    def salt(self, manifest: Manifest, collection: str, *circumstances: object) -> bytes:
+        """What goes in front of a record before its fingerprint is taken."""
+        ...
+
+    def knows(self, collection: str) -> bool:
+        """Whether any record can be recognised."""
+        ...
+
+    def recognise(self, collection: str, prints: Prints) -> Mask:
+        """Which of the next records are those that live rows came from: they are not to be written."""
         ...
 
 

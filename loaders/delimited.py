@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from loaders.batch import Mask, Sieve
+from loaders.batch import Sieve
 from loaders.errors import InvalidDelivery
+from loaders.fingerprint import Mask, Prints, to_prints
 from loaders.report import Reject
 from loaders.values import describe_bytes
 
@@ -26,13 +28,29 @@ LF, CR, SPACE = b"\n"[0], b"\r"[0], b" "[0]
 
 
 @dataclass(frozen=True)
+class Recogniser:
+    """Tells lines apart by their bytes. `recognise` says which of some fingerprints are known.
+
+    `accepts`: where the last field is volatile, whether its content is right; fingerprints then leave it out.
+    """
+
+    salt: bytes
+    recognise: Callable[[Prints], Mask]
+    accepts: Callable[[bytes], bool] | None = None
+
+
+@dataclass(frozen=True)
 class Rows:
-    """Rows of a file as text columns (empty is null), their line numbers, and the lines beside them that do not fit."""
+    """Rows of a file as text columns (empty is null), their line numbers and fingerprints, and the lines beside them
+    that do not fit. `known`: how many further lines there were that need not be read.
+    """
 
     file: str
     columns: dict[str, pa.Array]
     lines: np.ndarray
     rejects: list[Reject]
+    prints: Prints
+    known: int = 0
 
     def raw(self, index: int) -> str:
         """The line as it stood in the file."""
@@ -68,7 +86,7 @@ def _too_long(path: Path) -> InvalidDelivery:
     return _refused(path, f"holds a line of {MAX_LINE} bytes or more: it is no text of rows")
 
 
-def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
+def read_rows(path: Path, fields: Sequence[str], recogniser: Recogniser | None = None) -> Iterator[Rows]:
     """Read a UTF-8 file (with or without BOM, LF or CRLF) in blocks of lines. Empty lines are no rows."""
     line = 1
     for block in _blocks(path):
@@ -78,25 +96,65 @@ def read_rows(path: Path, fields: Sequence[str]) -> Iterator[Rows]:
         for first in range(0, len(ends), MAX_LINES):
             part = slice(first, first + MAX_LINES)
             begin, end = int(starts[first]), int(ends[part][-1]) + 1
-            yield _read(path.name, block[begin:end], ends[part] - begin, line + first, fields)
+            part_of_block, lines = _find_lines(block[begin:end], ends[part] - begin, line + first)
+            yield _parse(path.name, *_leave_unknown(part_of_block, lines, recogniser), fields)
         line += len(ends)
-
-
-def _read(file: str, block: bytes, ends: np.ndarray, line: int, fields: Sequence[str]) -> Rows:
-    content = np.frombuffer(block, np.uint8)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    stops = ends - (content[ends - 1] == CR)
-    filled = np.flatnonzero(stops > starts)
-    return _parse(file, block, _Lines(starts[filled], stops[filled], filled + line), fields)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """Where the lines of a block begin and stop (before their end of line), and their numbers in the file."""
+    """Where the lines of a block begin and stop (before their end of line), and their numbers in the file.
+
+    `known`: lines that were left out.
+    """
 
     starts: np.ndarray
     stops: np.ndarray
     numbers: np.ndarray
+    prints: Prints | None = None
+    known: int = 0
+
+
+def _find_lines(block: bytes, ends: np.ndarray, line: int) -> tuple[bytes, _Lines]:
+    content = np.frombuffer(block, np.uint8)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    stops = ends - (content[ends - 1] == CR)
+    filled = np.flatnonzero(stops > starts)
+    return block, _Lines(starts[filled], stops[filled], filled + line)
+
+
+def _leave_unknown(block: bytes, lines: _Lines, recogniser: Recogniser | None) -> tuple[bytes, _Lines]:
+    """The block without the lines that are known."""
+    if recogniser is None:
+        return block, lines
+    ends = lines.stops if recogniser.accepts is None else _find_last_fields(block, lines)
+    salt, edges = recogniser.salt, zip(lines.starts.tolist(), ends.tolist(), strict=True)
+    prints = to_prints([sha256(salt + block[start:end]).digest() for start, end in edges])
+    known = _accept(block, ends, lines.stops, recogniser)
+    known[known] = recogniser.recognise(prints[known])
+    count = int(np.count_nonzero(known))
+    if not count:
+        return block, replace(lines, prints=prints)
+    starts, stops = lines.starts[~known], lines.stops[~known]
+    rest = b"".join([block[start:stop] + b"\n" for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)])
+    ends = np.cumsum(stops - starts + 1)
+    return rest, _Lines(ends - (stops - starts) - 1, ends - 1, lines.numbers[~known], prints[~known], count)
+
+
+def _accept(block: bytes, begins: np.ndarray, stops: np.ndarray, recogniser: Recogniser) -> Mask:
+    """The lines whose volatile field is right. A delivery has few different ones."""
+    if recogniser.accepts is None:
+        return np.ones(len(stops), np.bool_)
+    fields = [block[begin:stop] for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True)]
+    accepted = {field for field in set(fields) if recogniser.accepts(field)}
+    return np.fromiter((field in accepted for field in fields), np.bool_, len(fields))
+
+
+def _find_last_fields(block: bytes, lines: _Lines) -> np.ndarray:
+    """Where they begin; the end of a line that has but one field."""
+    positions = np.concatenate(([-1], np.flatnonzero(np.frombuffer(block, np.uint8) == ord(SEPARATOR))))
+    begins = positions[np.searchsorted(positions, lines.stops) - 1] + 1
+    return np.where(begins > lines.starts, begins, lines.stops)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -119,7 +177,7 @@ def _parse(file: str, block: bytes, lines: _Lines, fields: Sequence[str]) -> Row
     def text(index: int) -> bytes:
         return block[lines.starts[index] : lines.stops[index]]
 
-    sieve = Sieve(file, lines.numbers, lambda i: text(i).decode("utf-8", "backslashreplace"))
+    sieve = Sieve(file, lines.numbers, lambda i: text(i).decode("utf-8", "backslashreplace"), lines.prints)
     counts = _count_separators(block, lines) + 1
     sieve.refuse(
         counts != len(fields), lambda i: f"the line has {counts[i]} fields, it must have {len(fields)}", "lines"
@@ -133,7 +191,8 @@ def _parse(file: str, block: bytes, lines: _Lines, fields: Sequence[str]) -> Row
     sieve.refuse(np.isin(np.arange(len(counts)), list(faults)), faults.__getitem__, "encoding")
     good = np.flatnonzero(sieve.good).tolist()
     clean = block if len(good) == len(counts) else b"".join(text(i) + b"\n" for i in good)
-    return Rows(file, _read_columns(clean, fields), lines.numbers[sieve.good], sieve.rejects())
+    columns, good_lines = _read_columns(clean, fields), lines.numbers[sieve.good]
+    return Rows(file, columns, good_lines, sieve.rejects(), sieve.prints[sieve.good], lines.known)
 
 
 def _count_separators(block: bytes, lines: _Lines) -> np.ndarray:

@@ -4,6 +4,8 @@ from typing import LiteralString
 
 from psycopg import Connection, Cursor, sql
 
+from loaders.fingerprint import Known
+from loaders.known import OutOfDateError, store_candidates
 from loaders.packages import Scope
 from loaders.report import REJECTS_SHOWN, Counts, Reject
 from loaders.spatial_key import SEQUENCE_BITS
@@ -65,34 +67,53 @@ from placed
 GONE = """
 insert into {outcome} (id, outcome, live_fid)
 select s.id, 'deleted', s.fid from {live} s
-where {within} and not exists (select from {staged} n where n.id = s.id)
+where {within} and {among} and not exists (select from {staged} n where n.id = s.id)
   and not exists (select from staged_reject r where r.collection = {collection} and r.feature = s.id)
 """
 KEPT = """
 select count(distinct s.id) from staged_reject r join {live} s on s.id = r.feature
-where r.collection = {collection} and {within} and not exists (select from {staged} n where n.id = s.id)
+where r.collection = {collection} and {within} and {among} and not exists (select from {staged} n where n.id = s.id)
 """
 REJECTED = "select count(*), count(feature) from staged_reject where collection = {collection}"
 STAGED = "select count(*), count(*) filter (where repaired) from {staged}"
 
 
+AMONG = "s.fid in (select c.fid from {candidates} c)"
+USABLE = "(select {columns} from {staged} union all select {columns} from {live} s where not {among})"
+# rows with the id of one that was recognised, and so not staged
+MET_TWICE = """
+select count(*) from {staged} n join {live} s on s.id = n.id where not {among}
+"""
+
+
 class Comparison:
-    """The staged rows of a collection beside its live ones. Afterwards `staged` holds each id once."""
+    """The staged rows of a collection beside its live ones. Afterwards `staged` holds each id once.
+
+    What was recognised is live as it is and not staged; the others are compared with the rest of the live rows alone.
+    """
 
     def __init__(self, connection: Connection, table: Table, staging: Staging, scope: Scope) -> None:
         self._connection = connection
         self._staging = staging
         self._scope = scope
         self._table = table
+        self._known: Known | None = staging.known.get(table.collection)
+        self._among = sql.SQL(AMONG).format(candidates=table.candidates) if self._known else sql.SQL("true")
 
     def run(self) -> tuple[Counts, bool]:
         """Fill the table's outcome; gives the counts, and whether nothing was live, so that all staged rows are new and
-        the outcome stays empty.
+        the outcome stays empty. Raises OutOfDateError where a row must be held against one that was not staged.
         """
+        if self._known:
+            store_candidates(self._connection, self._table, self._known)
+            self._execute("analyze {staged} (id)")
+            if self._row(MET_TWICE)[0]:
+                raise OutOfDateError
         counts = Counts(read=self._staging.counted[self._table.collection])
         if self._scope:
             self._refuse_foreign()
-        counts.duplicate = self._drop_repeated()
+        recognised, repeated = (self._known.rows, self._known.repeated) if self._known else (0, 0)
+        counts.duplicate = repeated + self._drop_repeated()
         self._execute("analyze {staged} (row, id, cell, digest)")
         self._execute(NO_OUTCOME)
         counts.rejected, known = self._row(REJECTED)
@@ -107,7 +128,7 @@ class Comparison:
         counts.inserted, counts.updated, counts.deleted = (
             found.get(name, 0) for name in ("inserted", "updated", "deleted")
         )
-        counts.unchanged = staged - counts.inserted - counts.updated
+        counts.unchanged = recognised + staged - counts.inserted - counts.updated
         counts.kept = self._row(KEPT)[0] if known else 0
         return counts, False
 
@@ -137,12 +158,22 @@ class Comparison:
             columns=self._table.staged_columns,
             column=self._scope.column,
             within=self._scope.within,
+            among=self._among,
         )
         values = {"files": self._staging.files, **self._scope.values}
         return self._connection.execute(query, values)
 
     def _row(self, text: LiteralString) -> tuple[int, ...]:
         return self._execute(text).fetchone() or (0,)
+
+
+def usable_rows(table: Table, recognised: bool) -> sql.Composable:
+    """The rows that are live once the delivery is, to select attributes from: the staged and the recognised ones."""
+    if not recognised:
+        return table.staged
+    among = sql.SQL(AMONG).format(candidates=table.candidates)
+    names = {"columns": table.columns, "staged": table.staged, "live": table.live, "among": among}
+    return sql.SQL(USABLE).format(**names)
 
 
 def read_rejects(connection: Connection) -> tuple[int, list[Reject]]:

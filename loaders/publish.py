@@ -1,12 +1,15 @@
 """One transaction from the former state to the new one: history, features, counts, extent, provenance, notification."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
 from loaders import rebuild
+from loaders.fingerprint import Known
+from loaders.known import remember
 from loaders.manifest import Manifest
 from loaders.progress import Progress
 from loaders.report import Report
@@ -84,13 +87,15 @@ class Publication:
 
     `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated row
     comes from, where it is not the one that publishes; it may use the outcome as `o`. `first`: collections of which
-    nothing was live: all their staged rows are new, and their outcome is empty.
+    nothing was live: all their staged rows are new, and their outcome is empty. `known`: what was recognised of
+    the collections whose fingerprints are kept, which is nothing where they are kept for the first time.
     """
 
     report: Report
     values: dict[str, Any]
     made_by: sql.Composable | None = None
     first: frozenset[str] = frozenset()
+    known: Mapping[str, Known | None] = field(default_factory=dict)
 
 
 def make_live(
@@ -111,6 +116,8 @@ def make_live(
         else:
             _amend(connection, table, publication)
         version = _update_state(connection, table, target, manifest, publication.values)
+        if table.collection in publication.known:
+            remember(connection, table, target, publication.known[table.collection])
         event = Jsonb({"collection": table.collection, "version": version})
         connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
     rebuild.swap(connection, rebuilt)

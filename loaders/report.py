@@ -94,7 +94,10 @@ class FileRecord:
 
 @dataclass
 class Report:
-    """Account of one load; `to_dict` is what `--json` prints."""
+    """Account of one load; `to_dict` is what `--json` prints.
+
+    `recognised`: rows that were known by their bytes to be live, and not read any further.
+    """
 
     dataset: str
     source: str
@@ -106,6 +109,7 @@ class Report:
     files: list[FileRecord] = field(default_factory=list)
     collections: dict[str, Counts] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    recognised: int = 0
     rejects: int = 0
     first_rejects: list[Reject] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

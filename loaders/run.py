@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from loaders.checks import check_collection, find_refusals, require_balance
 from loaders.context import Context
 from loaders.delivery import digest_delivery, unpack_delivery
-from loaders.diff import Comparison, read_rejects
+from loaders.diff import Comparison, read_rejects, usable_rows
 from loaders.errors import DeliveryRefused, InvalidDelivery
 from loaders.fetch import fetch
+from loaders.fingerprint import Known
+from loaders.known import OutOfDateError, read_known, remember
 from loaders.locks import publishing
 from loaders.manifest import Manifest, read_manifest
 from loaders.packages import Scope, check_packages, find_packages, to_scope
@@ -35,7 +37,8 @@ class LoadOptions:
     """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept.
 
     `packages`: keys of those to load, where the product comes in packages; none: all that the source holds.
-    `yielding`: leave the processor to readers, for the rest of this process's life.
+    `yielding`: leave the processor to readers, where there is anything to read yet, for the rest of this process's
+    life; a first load takes all that it can get.
     """
 
     database_url: str
@@ -61,16 +64,12 @@ def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
     report = Report(manifest.dataset, options.source or manifest.url, datetime.now(UTC))
     try:
         with explained("load", options.store), in_use(options.store):
-            if options.yielding:
-                lower_own_priority()
             with report.timed("fetch"):
                 stored = fetch(
                     report.source, manifest, options.store, options.progress, options.policy, options.packages
                 )
             report.files = [file.record for file in stored]
             with closing(connect(options.database_url, f"load {manifest.dataset}")) as connection:
-                if options.yielding:
-                    lower_backend_priority(connection)
                 _Load(manifest, wanted, options, report, connection).run(stored)
     finally:
         options.progress.done()
@@ -96,14 +95,38 @@ class _Load:
         if not self.options.dry_run and is_known(self.connection, self.wanted, digest, packages):
             self.report.status = "unchanged"
             return
-        staging = Staging(self.connection, tables, self.options.progress)
+        if self.options.yielding and any(_is_live(self.connection, table) for table in tables.values()):
+            lower_own_priority()
+            lower_backend_priority(self.connection)
         try:
-            self._stage(stored, staging)
-            with publishing(self.connection, self.wanted, self.options.progress):
-                self._bring_in(staging, digest)
+            try:
+                self._load(stored, tables, digest, self._read_known(tables))
+            except OutOfDateError:
+                self._start_anew(tables)
+                self._load(stored, tables, digest, {})
         except InvalidDelivery as error:
             self.report.checks.append(Check(error.collection, error.rule, False, str(error)))
             self._refuse([str(error)], digest)
+
+    def _read_known(self, tables: dict[str, Table]) -> dict[str, Known]:
+        """What can be recognised of the delivery: records of whole products."""
+        if self.manifest.packages:
+            return {}
+        with self.report.timed("stage"):
+            found = {name: read_known(self.connection, table) for name, table in tables.items()}
+        return {name: known for name, known in found.items() if known}
+
+    def _load(self, stored: list[StoredFile], tables: dict[str, Table], digest: str, known: dict[str, Known]) -> None:
+        staging = Staging(self.connection, tables, self.options.progress, known)
+        self._stage(stored, staging)
+        with publishing(self.connection, self.wanted, self.options.progress):
+            self._bring_in(staging, digest)
+
+    def _start_anew(self, tables: dict[str, Table]) -> None:
+        """Forget what was staged and found."""
+        self.report.checks.clear()
+        self.report.collections.clear()
+        self.connection.execute("discard temp")
 
     def _bring_in(self, staging: Staging, digest: str) -> None:
         """Compare what is staged with what is live, and publish it if the checks allow."""
@@ -114,16 +137,21 @@ class _Load:
         elif self.options.dry_run:
             self.report.status = "dry-run"
         else:
-            self._publish(list(staging.tables.values()), first, digest)
+            self._publish(staging, first, digest)
 
-    def _publish(self, tables: list[Table], first: frozenset[str], digest: str) -> None:
+    def _publish(self, staging: Staging, first: frozenset[str], digest: str) -> None:
         """Make the staged rows of all tables live at once."""
+        tables = list(staging.tables.values())
         changed = [table for table in tables if self.report.collections[table.collection].changed]
+        known = {} if self.manifest.packages else {name: staging.known.get(name) for name in self.wanted}
         status = "published" if changed else "unchanged"
         self.options.progress.step("publish", None)
         with self.report.timed("publish"), self.connection.transaction():
             delivery, now = record_delivery(self.connection, self.manifest.loader, self.report, digest, status)
-            publication = Publication(self.report, {"delivery": delivery, "now": now}, first=first)
+            for table in tables:
+                if table not in changed and table.collection in known:
+                    remember(self.connection, table, table.live, known[table.collection])
+            publication = Publication(self.report, {"delivery": delivery, "now": now}, first=first, known=known)
             make_live(self.connection, self.manifest, changed, publication, self.options.progress)
         self.report.status, self.report.delivery = status, delivery
 
@@ -147,14 +175,17 @@ class _Load:
                 counts, empty = Comparison(self.connection, table, staging, scope).run()
                 require_balance(name, counts)
                 self.report.collections[name] = counts
-                self.report.checks += self._check(table, counts, scope)
+                self.report.checks += self._check(staging, table, counts, scope)
                 first |= {name} if empty else set()
+        self.report.recognised = sum(known.rows + known.repeated for known in staging.known.values())
         self.report.rejects, self.report.first_rejects = read_rejects(self.connection)
         return frozenset(first)
 
-    def _check(self, table: Table, counts: Counts, scope: Scope) -> list[Check]:
+    def _check(self, staging: Staging, table: Table, counts: Counts, scope: Scope) -> list[Check]:
         source = self.manifest.collections[table.collection]
-        checks = check_collection(self.connection, table, source, counts)
+        checks = check_collection(
+            self.connection, table, source, counts, usable_rows(table, table.collection in staging.known)
+        )
         if not scope:
             return checks
         # the rules on numbers are about the whole state, or about each package
@@ -173,6 +204,10 @@ class _Load:
         raise DeliveryRefused(
             f"The delivery of {self.manifest.dataset} was refused; nothing was changed.\n{text}", self.report
         )
+
+
+def _is_live(connection: Connection, table: Table) -> bool:
+    return connection.execute(sql.SQL("select from {} limit 1").format(table.live)).rowcount > 0
 
 
 def _loader(dataset: str) -> Callable[[Context], None]:

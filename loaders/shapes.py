@@ -15,8 +15,9 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from loaders.batch import Batch, Sieve
 from loaders.context import Context
-from loaders.dbf import Column, to_texts
+from loaders.dbf import DELETED, Column, to_texts
 from loaders.errors import InvalidDelivery
+from loaders.fingerprint import Mask, Prints
 from loaders.geometry import multipolygons
 from loaders.manifest import CollectionSource, Manifest
 from loaders.report import Reject
@@ -85,13 +86,15 @@ class _Reader:
     encoding: str
     false_east: float
     rule: Rule
+    salt: bytes
 
     def sift(self, fids: np.ndarray, wkb: pa.Array) -> tuple[Batch, list[Reject]]:
         """Usable rows and rejects of the records that GDAL counts from 0."""
         table = self.parts.table
         first = int(fids[0])
         records = table.read(first, int(fids[-1]) - first + 1)[fids - first]
-        sieve = Sieve(self.path.name, fids + 1, partial(_raw, records, table.columns))
+        prints = self.parts.records.fingerprints(fids, self.salt, records)
+        sieve = Sieve(self.path.name, fids + 1, partial(_raw, records, table.columns), prints)
         columns = {column.name: column for column in table.columns}
         attributes = {}
         for name, kind in (self.source.columns | self.source.optional).items():
@@ -102,6 +105,19 @@ class _Reader:
         geometries = multipolygons(wkb, self.false_east, self.manifest.area_of_use, sieve)
         ids = attributes[self.source.key]
         return sieve.batch(ids, attributes, geometries), sieve.rejects(ids)
+
+    def read_unknown(self, recognise: Callable[[Prints], Mask]) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """What `_read` gives, without the records that are known."""
+        table, batch = self.parts.table, self.parts.batch
+        for first in range(0, table.records, batch):
+            records = table.read(first, min(batch, table.records - first))
+            present = np.flatnonzero(records[:, 0] != DELETED)
+            fids = present + first
+            if len(fids):
+                prints = self.parts.records.fingerprints(fids, self.salt, records[present])
+                fids = fids[~recognise(prints)]
+            if len(fids):
+                yield _read_some(self.path, fids)
 
     def _parse(self, records: np.ndarray, column: Column, kind: str, sieve: Sieve) -> pa.Array:
         texts = parse_texts(to_texts(records, column, self.encoding, sieve), column.name, sieve)
@@ -120,8 +136,11 @@ def _stage(context: Context, collection: str, path: Path, rule: Rule) -> None:
         _require_columns(path, source, parts.table.columns)
         context.staging.count(collection, parts.table.count_live())
         encoding = find_encoding(path, parts.table)
-        reader = _Reader(path, source, context.manifest, parts, encoding, false_east, rule)
-        for fids, wkb in _read(path, parts.batch):
+        salt = context.staging.salt(context.manifest, collection, parts.table.columns, encoding, false_east)
+        reader = _Reader(path, source, context.manifest, parts, encoding, false_east, rule, salt)
+        known = context.staging.knows(collection)
+        recognise = partial(context.staging.recognise, collection)
+        for fids, wkb in reader.read_unknown(recognise) if known else _read(path, parts.batch):
             batch, rejects = reader.sift(fids, wkb)
             context.staging.write(collection, batch, rejects)
     except InvalidDelivery as error:
@@ -140,6 +159,12 @@ def _read(path: Path, batch: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
     with source as (_, reader):
         while table := _next(reader):
             yield table["OGC_FID"].to_numpy(), table["wkb_geometry"]
+
+
+def _read_some(path: Path, fids: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+    with _quietly():
+        _, found, wkb, _ = pyogrio.raw.read(path, columns=[], fids=fids, return_fids=True)
+    return found, pa.array(wkb, pa.binary())
 
 
 def _next(reader: Any) -> pa.RecordBatch | None:

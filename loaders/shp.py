@@ -3,7 +3,9 @@
 ESRI Shapefile Technical Description (1998). All lengths are counted in words of 32 bits: every polygon is aligned so.
 """
 
+import mmap
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from loaders.batch import Sieve
 from loaders.errors import InvalidDelivery
+from loaders.fingerprint import Prints, to_prints
 from loaders.wkb import MAX_BYTES
 
 RULE = "geometry"
@@ -75,6 +78,21 @@ class Records:
         """Where the contents of records begin and how many bytes they have."""
         entries = np.fromfile(self.shx, INDEX_ENTRY, count, offset=HEAD + first * INDEX_ENTRY.itemsize)
         return entries["offset"].astype(np.int64) * 2 + RECORD_HEAD, entries["words"].astype(np.int64) * 2
+
+    def fingerprints(self, fids: Ints, salt: bytes, attributes: np.ndarray) -> Prints:
+        """Of the records' contents and their rows of the table. `fids` rise and count from 0."""
+        first = int(fids[0])
+        starts, sizes = (part[fids - first] for part in self._read_index(first, int(fids[-1]) - first + 1))
+        rows = attributes.tobytes()
+        width = attributes.shape[1]
+        places = zip(range(0, len(rows), width), starts.tolist(), sizes.tolist(), strict=True)
+        with self.shp.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return to_prints(
+                [
+                    sha256(salt + rows[at : at + width] + content[start : start + size]).digest()
+                    for at, start, size in places
+                ]
+            )
 
     def refuse_broken(self, fids: Ints, sieve: Sieve) -> None:
         """Reject the records that contradict themselves and those whose rings are not closed. `fids` count from 0."""

@@ -10,9 +10,11 @@ import pyarrow as pa
 from psycopg import Connection, Copy, Cursor, sql
 from psycopg.copy import QueuedLibpqWriter
 
-from loaders.batch import Batch
+from loaders.batch import Batch, Mask
 from loaders.binary_copy import HEADER, TRAILER, digest_fields, encode_fields, encode_rows
 from loaders.errors import InvalidDelivery, LoadError
+from loaders.fingerprint import Known, Prints, salt, to_uuids
+from loaders.manifest import Manifest
 from loaders.progress import Progress
 from loaders.report import Reject, Repair
 from loaders.spatial_key import hilbert_codes
@@ -28,7 +30,8 @@ create temp table staged_repair (collection text, file text, line bigint, featur
 """
 STAGED = """
 create table {staged} as
-select 0::bigint as row, 0::int2 as file, 0::bigint as line, false as repaired, 0::bigint as cell, digest, id,
+select 0::bigint as row, 0::int2 as file, 0::bigint as line, false as repaired, 0::bigint as cell,
+  null::uuid as fingerprint, digest, id,
   {columns}, geom
 from {live} with no data
 """
@@ -71,6 +74,16 @@ class Table:
         return sql.Identifier("pg_temp", f"outcome_{self.collection}"[:63])
 
     @property
+    def known(self) -> sql.Identifier:
+        """The fingerprints of the records that the live rows came from."""
+        return sql.Identifier("known", self.collection)
+
+    @property
+    def candidates(self) -> sql.Identifier:
+        """Places of the live rows whose record the delivery does not hold as it was."""
+        return sql.Identifier("pg_temp", f"candidate_{self.collection}"[:63])
+
+    @property
     def columns(self) -> sql.Composed:
         """The attributes, separated by commas: the volatile ones first, then those that the digest is made of."""
         return sql.SQL(", ").join(map(sql.Identifier, (*self.volatile, *self.lasting)))
@@ -107,6 +120,7 @@ class Staging:
     connection: Connection
     tables: dict[str, Table]
     progress: Progress
+    known: dict[str, Known] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -139,6 +153,22 @@ class Staging:
         """Take note of rows that the source holds, counted apart from reading them."""
         self.counted[collection] += rows
 
+    def salt(self, manifest: Manifest, collection: str, *circumstances: object) -> bytes:
+        """What goes in front of a record before its fingerprint is taken."""
+        return salt(manifest, list(self.tables[collection].attributes.items()), *circumstances)
+
+    def knows(self, collection: str) -> bool:
+        """Whether any record can be recognised."""
+        return collection in self.known
+
+    def recognise(self, collection: str, prints: Prints) -> Mask:
+        """Which of the next records are those that live rows came from: they are not to be written."""
+        if collection not in self.known:
+            return np.zeros(len(prints), np.bool_)
+        found = self.known[collection].recognise(prints)
+        self.progress.advance(int(np.count_nonzero(found)))
+        return found
+
     def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
         """Take the next rows of a collection."""
         table = self.tables[collection]
@@ -170,11 +200,12 @@ class Staging:
             pa.array(batch.lines),
             pa.array(batch.geometries.repaired),
             pa.array(hilbert_codes(batch.geometries.east, batch.geometries.north)),
+            to_uuids(batch.prints),
             digest_fields(signed),
             batch.ids,
             *(batch.attributes[name] for name in table.volatile),
         ]
-        types = ["int8", "int2", "int8", "bool", "int8", "bytea", "text"]
+        types = ["int8", "int2", "int8", "bool", "int8", "uuid", "bytea", "text"]
         types += [table.attributes[name] for name in table.volatile]
         self.rows += n
         return encode_rows(len(types) + len(lasting) + 1, encode_fields(columns, types), signed)

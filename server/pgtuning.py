@@ -30,6 +30,9 @@ def tuned(memory: int, shm: Path = Path("/dev/shm")) -> dict[str, str]:  # noqa:
         "random_page_cost": "1.1",
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
+        # nobody copies this cluster's log: a table that a load builds anew is written to its files alone
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from loaders.batch import Batch, Sieve
 from loaders.context import Context
-from loaders.delimited import SEPARATOR, Rows, count_fields, read_rows
+from loaders.delimited import SEPARATOR, Recogniser, Rows, count_fields, read_rows
 from loaders.errors import InvalidDelivery
 from loaders.gebref.keys import KEY_FIELDS, PARTS, Names, read_names
 from loaders.geometry import points
@@ -28,7 +29,8 @@ UNTIL_2022 = (
     *("nba", "oid", "qua", "landschl", "regbezschl", "kreisschl", "gmdschl", "ottschl", "strschl"),
     *("hnr", "adz", "ostwert", "nordwert", "str", "datum"),
 )
-NOT_KEPT = {"oid", "zone", "ostwert", "nordwert", "datum"}
+LAST = "datum"
+NOT_KEPT = {"oid", "zone", "ostwert", "nordwert", LAST}
 QUALITIES = ("A", "B", "C")
 # an easting in EPSG:4647: taken away as text, so that the rest keeps the publisher's digits
 ZONE_PREFIXED = r"^32([0-9]{6}([.,]|$))"
@@ -42,10 +44,30 @@ def load(context: Context) -> None:
     addresses, keys = _classify(context, tuple(source.columns))
     for path, layout in addresses.items():
         complete = _complete_until_2022(keys) if layout is UNTIL_2022 else _complete_since_2023
-        for rows in read_rows(path, layout):
+        for rows in read_rows(path, layout, _recogniser(context, layout, keys)):
             batch, rejects = _sift(rows, complete, context.manifest)
-            context.staging.count(COLLECTION, len(rows.lines) + len(rows.rejects))
+            context.staging.count(COLLECTION, len(rows.lines) + len(rows.rejects) + rows.known)
             context.staging.write(COLLECTION, batch, [*map(_read_id, rows.rejects), *rejects])
+
+
+def _recogniser(context: Context, layout: Layout, keys: list[Path]) -> Recogniser:
+    """By all of a line but its last column, the date of the delivery; the former layout's rows depend on the keys."""
+    names = [sha256(path.read_bytes()).hexdigest() for path in keys] if layout is UNTIL_2022 else []
+    since = context.manifest.collections[COLLECTION].since
+    staging = context.staging
+    return Recogniser(
+        staging.salt(context.manifest, COLLECTION, layout, names),
+        partial(staging.recognise, COLLECTION),
+        partial(_is_date, since),
+    )
+
+
+def _is_date(since: int, content: bytes) -> bool:
+    """Whether the rules let it pass as a row's date; an empty one does."""
+    sieve = Sieve("", np.zeros(1, np.int64), lambda _: "")
+    text = content.decode("ascii", "replace") or None
+    parse_dates(pa.array([text], pa.string()), LAST, since, sieve)
+    return bool(sieve.good[0])
 
 
 def _classify(context: Context, layout: Layout) -> tuple[dict[Path, Layout], list[Path]]:
@@ -114,7 +136,7 @@ def _describe_unknown(keys: pa.Array, index: int) -> str:
 
 def _sift(rows: Rows, complete: Complete, manifest: Manifest) -> tuple[Batch, list[Reject]]:
     source = manifest.collections[COLLECTION]
-    sieve = Sieve(rows.file, rows.lines, rows.raw)
+    sieve = Sieve(rows.file, rows.lines, rows.raw, rows.prints)
     columns = complete(rows.columns, sieve)
     ids, qualities = columns["oid"], columns["qua"]
     sieve.refuse(to_mask(ids.is_null()), lambda _: "oid is empty, every address must have one", "key")
