@@ -2,6 +2,8 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
+# where pip fetches from, if not from its default; only the build knows it
+ARG PIP_INDEX_URL
 WORKDIR /build
 RUN python -m venv --without-pip /opt/opennrw
 COPY requirements.lock ./
@@ -29,7 +31,6 @@ ENV PATH=/opt/opennrw/bin:$PATH \
     OPENNRW_PORT=8080
 USER 10001:10001
 WORKDIR /data
-VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['OPENNRW_PORT'] + '/readyz', timeout=4)"]
