@@ -4,9 +4,10 @@
 set -eu
 export PGDATA=/var/lib/postgresql/data/opennrw
 
+export PGPASSWORD="$REPLICATION_PASSWORD"
+peer="host=$PEER user=opennrw_replication dbname=$POSTGRES_DB connect_timeout=5"
+
 copy_peer() {
-    export PGPASSWORD="$REPLICATION_PASSWORD"
-    peer="host=$PEER user=opennrw_replication dbname=$POSTGRES_DB connect_timeout=5"
     until psql --quiet --dbname "$peer" --command "select pg_create_physical_replication_slot('$NAME')
             where not exists (select from pg_replication_slots where slot_name = '$NAME')"; do
         sleep 2 # until the primary is there
@@ -18,6 +19,13 @@ copy_peer() {
 
 if [ "$FIRST_START" = standby ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
     copy_peer
+fi
+
+# A former primary that comes back must not be a second one; where PEER does not answer, it cannot be asked
+if [ -s "$PGDATA/PG_VERSION" ] && [ ! -e "$PGDATA/standby.signal" ] &&
+    [ "$(psql -XAt --dbname "$peer" --command 'select pg_is_in_recovery()' 2>&1)" = f ]; then
+    echo "$NAME does not start: $PEER is the primary now. Make $NAME anew: delete $PGDATA, set FIRST_START=standby" >&2
+    exit 1
 fi
 unset PGPASSWORD
 
