@@ -15,7 +15,7 @@ demo: system-demo .venv/.installed ## install what is missing, load example data
 	@$(BIN)/opennrw up --example --port $(PORT)
 
 test: system-test .venv/.installed-dev ## the suite but for QGIS and Chromium (PYTEST="-k tiles")
-	$(BIN)/python -m pytest -m "not clients" $(PYTEST)
+	$(BIN)/python -m pytest -m "not clients" -n 3 --dist loadfile $(PYTEST)
 
 test-clients: system-clients .venv/.installed-dev ## the tests that need QGIS and Chromium, which are heavy to install
 	$(BIN)/python -m pytest -m clients $(PYTEST)
