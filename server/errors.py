@@ -86,6 +86,10 @@ class NotAcceptable(ClientError):
     """No representation fits the Accept header."""
 
 
+class JobNotFitting(ClientError):
+    """A job is not in a state in which this can be done to it."""
+
+
 class Gone(ClientError):
     """What the client refers to existed and is kept no more."""
 
@@ -132,6 +136,7 @@ STATUS: dict[type[ServiceError], Answer] = {
     NotFound: Answer(404, "Not found"),
     MethodNotAllowed: Answer(405, "Method not allowed"),
     NotAcceptable: Answer(406, "Not acceptable"),
+    JobNotFitting: Answer(409, "Conflict"),
     Gone: Answer(410, "Gone"),
     ContentTooLarge: Answer(413, "Content too large"),
     UriTooLong: Answer(414, "URI too long"),

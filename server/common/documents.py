@@ -31,11 +31,17 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
             link("conformance", exchange.href("conformance"), JSON, "Konformität" if german else "Conformance"),
             link("data", exchange.href("collections"), JSON, "Datensätze" if german else "Collections"),
             link("related", exchange.href("map"), HTML, "Karte" if german else "Map"),
-            link("search", exchange.href("search"), GEOJSON, "Suche" if german else "Search"),
+            _search(exchange, "Suche" if german else "Search"),
             link(f"{OGC_REL}tiling-schemes", exchange.href("tileMatrixSets"), JSON, "Tile matrix sets"),
             _licence(exchange),
         ],
     }
+
+
+def _search(exchange: Exchange, title: str) -> dict[str, Any]:
+    """A template: without words there is nothing to search for."""
+    href = exchange.href("search")
+    return {**link("search", href + ("&" if "?" in href else "?") + "q={q}", GEOJSON, title), "templated": True}
 
 
 def conformance_document() -> dict[str, Any]:

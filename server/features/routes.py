@@ -117,7 +117,8 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
         selected=query.selection.properties,
         as_of=query.as_of,
     )
-    return respond(exchange, content, HTML, _marks(exchange, state), _memento(page.past))
+    headers = {"Content-Crs": f"<{CRS84.uri}>", **_memento(page.past)}
+    return respond(exchange, content, HTML, _marks(exchange, state), headers)
 
 
 def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link]:

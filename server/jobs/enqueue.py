@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from server.errors import NotFound, ServiceError
+from server.errors import JobNotFitting, NotFound
 from server.jobs.app import make_queue
 from server.jobs.requests import INTERACTIVE, LoadRequest
 from server.settings import Settings
@@ -19,10 +19,6 @@ select id from procrastinate_jobs where status = 'todo' and task_name = 'load' a
 # the library's own query names the same function
 RETRY = "select procrastinate_retry_job_v2(%s, %s, null, null, null)"
 STATUS = "select status::text from procrastinate_jobs where id = %s"
-
-
-class JobNotFitting(ServiceError):
-    """The job is not in a state in which this can be done to it."""
 
 
 def enqueue_load(settings: Settings, connection: Connection, request: LoadRequest, priority: int = INTERACTIVE) -> int:

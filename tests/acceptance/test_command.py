@@ -279,7 +279,7 @@ def test_load_tells_what_it_did_in_plain_lines(opennrw: Run, example_deliveries:
 def test_load_explains_what_it_cannot_do(opennrw: Run, arguments: list[str], says: str) -> None:
     done = opennrw("load", *arguments)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: ")
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 

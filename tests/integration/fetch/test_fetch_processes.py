@@ -114,7 +114,7 @@ def test_two_processes_want_the_same_file(
     eventually(lambda: len(publisher.requests("/lk/index.json")) == 2 and publisher.requests(path))
     slow.set()
     for process in processes:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert Path(out.strip()).read_bytes() == CONTENT
     assert len(publisher.requests(path)) == 1
@@ -132,7 +132,7 @@ def test_the_other_process_is_killed_while_one_waits(
     assert second.stderr
     assert "is being fetched by another process; waiting for it" in second.stderr.readline()
     os.kill(first.pid, signal.SIGKILL)
-    out, err = second.communicate(timeout=30)
+    out, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
     assert Path(out.strip()).read_bytes() == CONTENT
     assert publisher.requests(path)[-1]["Range"] == "bytes=150000-"
