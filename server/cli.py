@@ -23,6 +23,7 @@ from server.commands.shared import (
     Database,
     load_delivery,
     migrate,
+    open_current_database,
     open_database,
     read_settings,
     require_schema,
@@ -150,11 +151,7 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
         jobs.enqueue(dataset, options, as_json)
         return
     settings = read_settings()
-    with open_database(settings) as opened:
-        if opened.private:
-            migrate(opened, settings)
-        else:
-            require_schema(opened, settings)
+    with open_current_database(settings) as opened:
         try:
             report, refusal = load_delivery(opened, settings, dataset, yielding=True, **options), None
         except DeliveryRefused as error:

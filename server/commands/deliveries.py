@@ -16,11 +16,9 @@ from server.commands.shared import (
     EXIT_CODES,
     AsJson,
     Database,
-    migrate,
-    open_database,
+    open_current_database,
     read_settings,
     refresh_search,
-    require_schema,
 )
 from server.console import out, say
 
@@ -89,7 +87,8 @@ def undo(
             _show_rollback(_roll_back(opened, delivery, dry_run=True), say)
             typer.confirm("Roll back?", abort=True, err=True)
         report = _roll_back(opened, delivery, dry_run=dry_run, yielding=True)
-        refresh_search(opened, read_settings())
+        if not dry_run:
+            refresh_search(opened, read_settings())
     if as_json:
         _print_json(report.to_dict())
     else:
@@ -99,11 +98,7 @@ def undo(
 @contextmanager
 def _database() -> Iterator[Database]:
     settings = read_settings()
-    with open_database(settings) as opened:
-        if opened.private:
-            migrate(opened, settings)
-        else:
-            require_schema(opened, settings)
+    with open_current_database(settings) as opened:
         yield opened
 
 

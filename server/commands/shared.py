@@ -84,6 +84,17 @@ def require_schema(database: Database, settings: Settings) -> None:
         raise MigrationError(f"The database lacks {', '.join(missing)}. Run: opennrw db migrate")
 
 
+@contextmanager
+def open_current_database(settings: Settings) -> Iterator[Database]:
+    """The same with its schema up to date: a private cluster's is brought there. Raises MigrationError elsewhere."""
+    with open_database(settings) as opened:
+        if opened.private:
+            migrate(opened, settings)
+        else:
+            require_schema(opened, settings)
+        yield opened
+
+
 class Queue(NamedTuple):
     """An autocommit connection to the queue, and the settings that name its database."""
 
@@ -97,11 +108,7 @@ def open_queue() -> Iterator[Queue]:
     from server.jobs.app import connect_queue  # noqa: PLC0415 - the library is for the commands that need it
 
     settings = read_settings()
-    with open_database(settings) as opened:
-        if opened.private:
-            migrate(opened, settings)
-        else:
-            require_schema(opened, settings)
+    with open_current_database(settings) as opened:
         os.environ["DATABASE_URL"] = opened.owner_url
         settings = read_settings()
         with connect_queue(settings) as connection:

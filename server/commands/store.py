@@ -14,7 +14,7 @@ from rich.table import Table
 
 from loaders.inventory import Entry, prune, read_entries, verify
 from server import console
-from server.commands.shared import EXIT_CODES, FAILED, AsJson, migrate, open_database, read_settings, require_schema
+from server.commands.shared import EXIT_CODES, FAILED, AsJson, open_current_database, read_settings
 from server.console import out, say
 
 commands = typer.Typer(
@@ -26,13 +26,11 @@ commands = typer.Typer(
 def _store() -> Iterator[tuple[Path, psycopg.Connection[Any]]]:
     """The store's folder, and the database whose provenance names its files."""
     settings = read_settings()
-    with open_database(settings) as opened:
-        if opened.private:
-            migrate(opened, settings)
-        else:
-            require_schema(opened, settings)
-        with psycopg.connect(opened.owner_url, autocommit=True) as connection:
-            yield settings.home / "deliveries", connection
+    with (
+        open_current_database(settings) as opened,
+        psycopg.connect(opened.owner_url, autocommit=True) as connection,
+    ):
+        yield settings.home / "deliveries", connection
 
 
 @commands.command("list", epilog=EXIT_CODES)
