@@ -22,6 +22,7 @@ Eventually = Callable[[Callable[[], object]], None]
 Start = Callable[..., subprocess.Popen[str]]
 # as `opennrw load` fetches, but saves after every piece
 PROGRAM = """
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -30,6 +31,9 @@ from loaders.manifest import read_manifest
 from loaders.progress import Quiet
 from loaders.retries import FetchPolicy
 from loaders.store import in_use
+
+# also where the tests themselves were started in the background, which ignores Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Loud(Quiet):
     def note(self, text):
