@@ -83,14 +83,15 @@ LoadByCommand = Callable[[str], subprocess.Popen[str]]
 LoadLater = Callable[[str], Report]
 
 
-def require_failure(process: subprocess.Popen[str], *says: str) -> None:
-    """Exit code 1 and one error that a person can act upon."""
+def require_failure(process: subprocess.Popen[str], *says: str) -> str:
+    """Exit code 1 and one error that a person can act upon, which is given back."""
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     error = errors[errors.index("Error: ") :]
     for text in says:
         assert text in error
     assert "Traceback" not in errors
+    return error
 
 
 def kill_backend(mortal: Mortal, backend: int) -> None:
@@ -141,7 +142,8 @@ def test_the_next_run_finishes(
 
 def test_no_database_at_all(load_by_command: LoadByCommand, free_port: int) -> None:
     process = load_by_command(f"postgresql://127.0.0.1:{free_port}/x")
-    require_failure(process, "The database cannot be reached; check DATABASE_URL.")
+    error = require_failure(process, "The database cannot be reached; check DATABASE_URL.")
+    assert f"port {free_port}" in error
 
 
 @pytest.mark.parametrize(

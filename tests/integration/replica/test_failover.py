@@ -124,6 +124,7 @@ def test_a_server_is_killed(servers: Servers, client: Client, wait_for: WaitFor)
     servers[0].kill()
     client.read_on()
     wait_for(servers[0].gone)
+    assert not client.wrong, "the other server answers"
     servers[0].start()
     wait_for(servers[0].ready)
 
@@ -132,14 +133,18 @@ def test_a_worker_is_killed(workers: Workers, loads: Loads, wait_for: WaitFor) -
     wait_for(lambda: any(worker.busy() for worker in workers))
     victim = next(worker for worker in workers if worker.busy())
     victim.kill()
+    before = len(loads.published)
     loads.load_on()
+    assert len(loads.published) > before, "the other worker takes over"
     victim.start()
 
 
 def test_the_standby_is_killed(pair: Pair, client: Client, loads: Loads) -> None:
     pair.standby.kill()
+    before = len(loads.published)
     client.read_on(3)
     loads.load_on()
+    assert len(loads.published) > before, "loads need no standby"
     pair.standby.start()
 
 
@@ -162,6 +167,8 @@ def test_the_primary_is_killed_and_the_standby_takes_its_place(
     pair.primary.kill()
     client.read_on()
     pair.promote()
+    before = len(loads.published)
     loads.load_on()
+    assert len(loads.published) > before, "the former standby takes writes"
     client.read_on()
     pair.rejoin()
