@@ -132,6 +132,7 @@ class Found(Strict):
 class Collection(Strict):
     """A published collection: one table of schema geobasis; `srid` is the EPSG code of its geometries, which are in
     x, y order. `text`: properties whose words the parameter q looks for; an index of geobasis.words(...) serves it.
+    `area`: the property with the official municipality key (AGS), whose beginning names district and region, too.
     """
 
     id: str = Field(pattern=IDENTIFIER)
@@ -143,6 +144,7 @@ class Collection(Strict):
     srid: int = STORAGE_SRID
     label: str | None = None
     datetime: str | None = None
+    area: str | None = None
     properties: tuple[Property, ...] = Field(strict=False)
     tiles: Tiles
     text: tuple[str, ...] = Field(default=(), strict=False)
@@ -184,7 +186,8 @@ class Collection(Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         by_name = {p.name: p for p in self.properties}
-        named = {"label": self.label, "datetime": self.datetime, **{f"tiles.{n}": n for n in self.tiles.properties}}
+        named = {"label": self.label, "datetime": self.datetime, "area": self.area}
+        named |= {f"tiles.{n}": n for n in self.tiles.properties}
         named |= {f"text.{n}": n for n in self.text}
         named |= {f"search.{n}": n for found in self.search for n in found.properties}
         for key, name in named.items():
@@ -194,6 +197,8 @@ class Collection(Strict):
             raise ValueError(f"the property name '{min(reserved)}' is reserved; choose another column name")
         if self.datetime and by_name[self.datetime].type != "date":
             raise ValueError(f"datetime names '{self.datetime}', which is not of type date")
+        if self.area and not (by_name[self.area].queryable and by_name[self.area].type == "string"):
+            raise ValueError(f"area names '{self.area}', which is not a queryable of type string")
         if untold := [n for n in self.text if by_name[n].type != "string"]:
             raise ValueError(f"text names '{untold[0]}', which is not of type string")
         return self
