@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
+from server.editions import NOTHING_YET, Edition
 from server.errors import InvalidParameter
-from server.features.history import NOTHING_YET, Edition
 
 LAYOUT = struct.Struct(">?qIqq8s")
 REMEDY = "Take the links next and prev as they are, or leave the parameter out to begin anew"

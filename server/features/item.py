@@ -6,8 +6,8 @@ from psycopg import sql
 
 from server.catalogue import Collection
 from server.crs import Crs
+from server.editions import columns_of, sources
 from server.features.expressions import feature_expression
-from server.features.history import columns_of, sources
 from server.features.selection import EVERYTHING, Selection
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from psycopg.rows import TupleRow
 
+from server.editions import NOTHING_YET, Edition
 from server.features.cursor import Cursor
-from server.features.history import NOTHING_YET, Edition
 from server.features.params import ItemsQuery
 
 # How each feature's text begins. Inside a JSON string its quotes would be escaped, so it stands nowhere else

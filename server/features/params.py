@@ -14,10 +14,10 @@ from server.cql2.filter import Condition
 from server.crs import Box, Crs, parse_crs
 from server.errors import InvalidParameter
 from server.features.cursor import Cursor, parse_cursor
-from server.features.history import parse_as_of
 from server.features.selection import EVERYTHING, PARAMETERS, Selection, parse_selection
 from server.features.sorting import SortKey, parse_sortby
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
+from server.times import DATE_TIME, FULL_DATE, parse_as_of, parse_datetime
 
 OWN_PARAMETERS = (
     *("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "sortby", "resultType", "asOf"),
@@ -27,9 +27,6 @@ OWN_PARAMETERS = (
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
-FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-DATE_EXAMPLES = "Examples: 2026-07-01, 2026-07-01T00:00:00Z, 2026-01-01/2026-07-01, 2026-01-01/.., ../2026-07-01"
 
 Value = str | int | float | bool | date
 
@@ -159,37 +156,6 @@ def _bad_bbox(text: str, rule: str, crs: Crs) -> InvalidParameter:
     order = "south,west,north,east" if crs.northing_first else "west,south,east,north"
     example = "6.9,51.4,7.1,51.5" if crs.geographic and not crs.northing_first else order
     return InvalidParameter("bbox", text, rule, f"Give the sides as {order} in {crs.uri}, for example {example}")
-
-
-def parse_datetime(text: str | None) -> tuple[date | None, date | None]:
-    """First and last day of an instant or interval (Features Part 1, /req/core/fc-time-definition)."""
-    if text is None:
-        return None, None
-    parts = text.split("/") if len(text) <= 100 else []
-    if len(parts) not in {1, 2}:
-        raise InvalidParameter("datetime", text, "it is neither an instant nor an interval", DATE_EXAMPLES)
-    days = [_day(text, part, open_allowed=len(parts) == 2) for part in parts]
-    first, last = days[0], days[-1]
-    if first is None and last is None:
-        raise InvalidParameter("datetime", text, "an interval needs at least one end", DATE_EXAMPLES)
-    if first and last and first > last:
-        raise InvalidParameter("datetime", text, "the interval ends before it begins", DATE_EXAMPLES)
-    return (first.date() if first else None), (last.date() if last else None)
-
-
-def _day(text: str, part: str, *, open_allowed: bool) -> datetime | None:
-    if open_allowed and part in {"", ".."}:
-        return None
-    try:
-        if FULL_DATE.fullmatch(part):
-            return datetime.fromisoformat(part).replace(tzinfo=UTC)
-        if DATE_TIME.fullmatch(part):
-            return datetime.fromisoformat(part.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidParameter(
-        "datetime", text, f"'{part[:40]}' is no date or date-time with zone of RFC 3339", DATE_EXAMPLES
-    )
 
 
 def parse_value(prop: Property, text: str) -> Value:

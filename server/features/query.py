@@ -18,11 +18,11 @@ from psycopg import sql
 from server.catalogue import Collection
 from server.cql2.limits import SCAN_TIMEOUT
 from server.crs import Crs
+from server.editions import Edition, columns_of, sources
 from server.ewkb import to_ewkb
 from server.features.areas import Area, key_ranges, prefers_keys, search_areas, widened
 from server.features.cursor import Cursor
 from server.features.expressions import feature_expression
-from server.features.history import Edition, columns_of, sources
 from server.features.params import ItemsQuery
 from server.features.selection import Selection
 from server.features.sorting import SortKey, continuations, order_by

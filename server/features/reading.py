@@ -12,10 +12,10 @@ from server.catalogue import Collection
 from server.cql2.filter import not_computable
 from server.crs import Crs
 from server.database import Reader
-from server.errors import InvalidParameter
+from server.editions import EDITION, KEPT, Edition, edition_at, edition_of
+from server.errors import Gone, InvalidParameter
 from server.exchange import Exchange
 from server.features.cursor import REMEDY, Cursor
-from server.features.history import EDITION, KEPT, NOTHING_YET, Edition, edition_of, gone
 from server.features.item import item_text, versions_text
 from server.features.page import Page, Reading, to_page
 from server.features.params import ItemsQuery
@@ -64,7 +64,7 @@ async def read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]
             raise not_computable(exchange.parameters.get("filter", ""), error) from error
         raise
     if state.version < least:
-        raise gone(query.collection)
+        raise _gone(query.collection)
     return state, to_page(query, row, Reading(state.version, past or edition_of(state), past is not None))
 
 
@@ -121,20 +121,23 @@ async def _past_edition(
 
     A cursor's edition wins: all pages show what the first one showed, whatever was delivered since.
     """
+    if cursor is None:
+        return await edition_at(reader, collection, state, as_of) if as_of else None
     live = edition_of(state)
-    if cursor:
-        if cursor.edition == live and cursor.version == state.version:
-            return None
-        instant, delivery = cursor.edition.published, cursor.edition.delivery
-    elif as_of and state.version and as_of < state.published:
-        instant, delivery = as_of, None
-    else:
+    if cursor.edition == live and cursor.version == state.version:
         return None
-    row = await reader.fetch_one(EDITION, {"name": collection.id, "instant": instant, "delivery": delivery})
-    kept = row is not None and row[2]
-    if cursor and not (row and row[0] and kept):
-        raise gone(collection)
-    if not kept:
-        rule = f"no former states of '{collection.id}' are kept"
-        raise InvalidParameter("asOf", instant.isoformat(), rule, "Leave the parameter out")
-    return Edition(row[0], row[1]) if row and row[0] else NOTHING_YET
+    wanted = {"name": collection.id, "instant": cursor.edition.published, "delivery": cursor.edition.delivery}
+    row = await reader.fetch_one(EDITION, wanted)
+    if not (row and row[0] and row[2]):
+        raise _gone(collection)
+    return Edition(row[0], row[1])
+
+
+def _gone(collection: Collection) -> Gone:
+    """The error of a cursor whose edition is not kept."""
+    return Gone(
+        f"The data of '{collection.id}' were replaced since the page that this cursor comes from, and their former "
+        "state is not kept: the next page could repeat or leave out features. Begin anew without cursor.",
+        parameter="cursor",
+        remedy="begin anew without cursor",
+    )

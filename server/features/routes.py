@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from server.catalogue import Collection
 from server.crs import CRS84, parse_crs
+from server.editions import Edition
 from server.errors import NotFound, shorten
 from server.exchange import (
     Exchange,
@@ -23,7 +24,6 @@ from server.exchange import (
 )
 from server.features.cursor import to_token
 from server.features.formats.geojson import to_feature, to_feature_collection, to_version
-from server.features.history import Edition, parse_as_of
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
@@ -34,6 +34,7 @@ from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
 from server.state import State
+from server.times import parse_as_of
 
 ITEM_PARAMETERS = ("crs", "asOf", *PARAMETERS)
 FORMATS = {"json": GEOJSON, "html": HTML}

@@ -16,8 +16,8 @@ from loaders.example.write import write_deliveries
 from loaders.rollback import RollbackOptions, roll_back
 from loaders.run import LoadOptions, load_dataset
 from server.catalogue import read_collections
+from server.editions import Edition
 from server.features.cursor import Cursor, to_token
-from server.features.history import Edition
 from server.features.params import parse_items_query
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from server.catalogue import Collection, read_collections
 from server.crs import Box
-from server.features.history import Edition
+from server.editions import Edition
 from server.features.page import Reading, to_page
 from server.features.params import ItemsQuery, parse_items_query
 from server.features.query import items_query

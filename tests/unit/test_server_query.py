@@ -12,12 +12,13 @@ from server.ewkb import to_box2d, to_ewkb
 from server.features.areas import key_ranges, search_areas
 from server.features.cursor import Cursor, parse_cursor, to_token
 from server.features.page import Reading, to_page
-from server.features.params import ItemsQuery, parse_bbox, parse_datetime, parse_items_query, parse_limit
+from server.features.params import ItemsQuery, parse_bbox, parse_items_query, parse_limit
 from server.features.query import items_query
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.parameters import MAX_PARAMETERS, parse_query
 from server.spatial_key import covering
 from server.state import State
+from server.times import parse_datetime
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = State(1, 1, features=1_000_000, bbox=Box(280_000, 5_577_000, 531_800, 5_820_000), half_width=50, half_height=40)

@@ -1,23 +1,19 @@
 """Features as they were: by `asOf`, or because a delivery came between two pages.
 
 An edition is what a collection held after a delivery. Its features are live still, or stand in schema history with
-the time they were live. Pure: nothing here runs a query.
+the time they were live.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from psycopg import sql
 
 from server.catalogue import Collection
-from server.errors import Gone, InvalidParameter
+from server.database import Reader
+from server.errors import InvalidParameter
 from server.state import State
-
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-EXAMPLE = "Give a date-time with zone that has passed, for example 2026-07-01T00:00:00Z"
-CLOCKS = timedelta(minutes=1)  # by so much a client's clock may be fast
 
 # The edition of an instant, or the one that a cursor names; and whether there are former versions at all
 EDITION = b"""
@@ -45,34 +41,20 @@ class Edition:
 NOTHING_YET = Edition(0, datetime(1, 1, 1, tzinfo=UTC))
 
 
-def parse_as_of(text: str | None) -> datetime | None:
-    """The instant. Raises InvalidParameter."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text.upper()).astimezone(UTC) if INSTANT.fullmatch(text) else None
-    except (ValueError, OverflowError):
-        instant = None
-    if instant is None:
-        raise InvalidParameter("asOf", text, "it is no date-time with zone of RFC 3339", EXAMPLE)
-    if instant > datetime.now(UTC) + CLOCKS:
-        raise InvalidParameter("asOf", text, "it lies in the future", EXAMPLE)
-    return instant
-
-
 def edition_of(state: State) -> Edition:
     """What is live."""
     return Edition(state.delivery or 0, state.published)
 
 
-def gone(collection: Collection) -> Gone:
-    """The error of a cursor whose edition is not kept."""
-    return Gone(
-        f"The data of '{collection.id}' were replaced since the page that this cursor comes from, and their former "
-        "state is not kept: the next page could repeat or leave out features. Begin anew without cursor.",
-        parameter="cursor",
-        remedy="begin anew without cursor",
-    )
+async def edition_at(reader: Reader, collection: Collection, state: State, instant: datetime) -> Edition | None:
+    """The edition of an instant; None = what is live. Raises InvalidParameter where no former states are kept."""
+    if not state.version or instant >= state.published:
+        return None
+    row = await reader.fetch_one(EDITION, {"name": collection.id, "instant": instant, "delivery": None})
+    if row is None or not row[2]:
+        rule = f"no former states of '{collection.id}' are kept"
+        raise InvalidParameter("asOf", instant.isoformat(), rule, "Leave the parameter out")
+    return Edition(row[0], row[1]) if row[0] else NOTHING_YET
 
 
 @dataclass(frozen=True)
