@@ -91,17 +91,40 @@ ID = Property(name="id", type="string", title=Text(de="Id", en="Id"), queryable=
 
 
 class Tiles(Strict):
-    """Zoom levels at which a collection has vector tiles, and the attributes that its tiles carry."""
+    """Levels at which a collection has vector tiles, and the attributes that they carry. All levels are those of
+    WebMercatorQuad; other grids have the levels with the same scales.
+
+    properties: names, or a mapping of names to the first level that carries them. separate: the tiles of all
+    collections have this one only where it is named, because it doubles another.
+    """
 
     minzoom: int = Field(ge=0, le=22)
     maxzoom: int = Field(ge=0, le=22)
     properties: tuple[str, ...] = Field(default=(), strict=False)
+    first: dict[str, int] = Field(default_factory=dict, exclude=True)
+    separate: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _levels_of_properties(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "first" in data:
+            raise ValueError("unknown key 'first'; give properties as a mapping of names to levels")
+        if isinstance(data, dict) and isinstance(data.get("properties"), dict):
+            return {**data, "properties": tuple(data["properties"]), "first": data["properties"]}
+        return data
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.minzoom > self.maxzoom:
             raise ValueError(f"minzoom {self.minzoom} is above maxzoom {self.maxzoom}")
+        for name, level in self.first.items():
+            if not self.minzoom <= level <= self.maxzoom:
+                raise ValueError(f"properties.{name} begins at {level}, outside {self.minzoom} to {self.maxzoom}")
         return self
+
+    def properties_at(self, zoom: int) -> tuple[str, ...]:
+        """The attributes of tiles at a level."""
+        return tuple(name for name in self.properties if self.first.get(name, self.minzoom) <= zoom)
 
 
 class Found(Strict):
