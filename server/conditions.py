@@ -1,6 +1,7 @@
 """The parameters that select features by a condition: the filter, and the words of q."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from psycopg import sql
 
@@ -12,6 +13,14 @@ from server.errors import InvalidParameter
 PARAMETERS = (*FILTER_PARAMETERS, "q")
 MAX_CHARACTERS = 200
 MAX_WORDS = 10
+
+
+class Rendered(sql.Composable):
+    """SQL that was composed before: texts are kept by it."""
+
+    def as_bytes(self, context: Any = None) -> bytes:
+        """Itself."""
+        return self._obj
 
 
 def parse_conditions(collection: Collection, parameters: Mapping[str, str]) -> Condition | None:

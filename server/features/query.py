@@ -16,6 +16,7 @@ from typing import Any, Literal
 from psycopg import sql
 
 from server.catalogue import Collection
+from server.conditions import Rendered
 from server.cql2.limits import SCAN_TIMEOUT
 from server.crs import Crs
 from server.editions import Edition, columns_of, sources
@@ -337,14 +338,6 @@ def _attribute_conditions(shape: Shape) -> list[sql.Composable]:
     if shape.condition:
         conditions.append(Rendered(shape.condition))
     return conditions
-
-
-class Rendered(sql.Composable):
-    """SQL that was composed before."""
-
-    def as_bytes(self, context: Any = None) -> bytes:
-        """Itself."""
-        return self._obj
 
 
 def _spatial(shape: Shape) -> sql.Composable:
