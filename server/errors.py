@@ -10,24 +10,32 @@
     │   ├── MethodNotAllowed       405
     │   ├── NotAcceptable          406
     │   ├── Gone                   410
+    │   ├── PreconditionFailed     412
     │   ├── ContentTooLarge        413
     │   ├── UriTooLong             414
-    │   └── UnsupportedMediaType   415
+    │   ├── UnsupportedMediaType   415
+    │   ├── RangeNotSatisfiable    416 with Content-Range
+    │   └── NotFitting             422: a format cannot hold the features
     ├── Unavailable                503 with Retry-After: pool exhausted, database away
+    ├── Busy                       503 with Retry-After: a file is being made, or as many wait as may
     ├── QueryTooSlow               503: the statement timeout ended the query
     └── ConfigurationError         ends the start with exit code 1
 
 Every text names the value, the rule and the remedy. `STATUS` is the only place that maps an error to a status.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 MAX_ECHO = 200
 
 
 class ServiceError(Exception):
-    """Base of all errors that the service raises on purpose."""
+    """Base of all errors that the service raises on purpose; `headers` go with the answer."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -94,6 +102,22 @@ class Gone(ClientError):
     """What the client refers to existed and is kept no more."""
 
 
+class PreconditionFailed(ClientError):
+    """The resource is no longer what the client has a part of."""
+
+
+class RangeNotSatisfiable(ClientError):
+    """A range that does not lie in the file; `headers` tells its size (RFC 9110, 15.5.17)."""
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+class NotFitting(ClientError):
+    """The features do not fit into a file of this format."""
+
+
 class ContentTooLarge(ClientError):
     """The body of the request is longer than the service reads."""
 
@@ -108,6 +132,10 @@ class UriTooLong(ClientError):
 
 class Unavailable(ServiceError):
     """The database does not answer now; the same request may work in a moment."""
+
+
+class Busy(ServiceError):
+    """Another process makes the same files now, or as many wait to be made as may."""
 
 
 class QueryTooSlow(ServiceError):
@@ -138,10 +166,14 @@ STATUS: dict[type[ServiceError], Answer] = {
     NotAcceptable: Answer(406, "Not acceptable"),
     JobNotFitting: Answer(409, "Conflict"),
     Gone: Answer(410, "Gone"),
+    PreconditionFailed: Answer(412, "Precondition failed"),
     ContentTooLarge: Answer(413, "Content too large"),
     UriTooLong: Answer(414, "URI too long"),
     UnsupportedMediaType: Answer(415, "Unsupported media type"),
+    RangeNotSatisfiable: Answer(416, "Range not satisfiable"),
+    NotFitting: Answer(422, "Format does not fit"),
     Unavailable: Answer(503, "Service unavailable", retry_after=2),
+    Busy: Answer(503, "Service busy", retry_after=30),
     QueryTooSlow: Answer(503, "Query took too long", retry_after=30),
 }
 UNEXPECTED = Answer(500, "Internal server error")

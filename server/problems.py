@@ -37,6 +37,7 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(answer.retry_after)} if answer.retry_after else {}
     if answer.challenge:
         headers["WWW-Authenticate"] = answer.challenge
+    headers |= error.headers
     return _respond(request, answer, problem, headers)
 
 
