@@ -7,8 +7,8 @@ from psycopg import sql
 from server.catalogue import Collection
 from server.crs import Crs
 from server.editions import columns_of, sources
-from server.features.expressions import feature_expression
-from server.features.selection import EVERYTHING, Selection
+from server.formats.geojson import feature_expression
+from server.formats.layer import EVERYTHING, Selection
 
 
 @lru_cache(maxsize=512)

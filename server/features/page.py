@@ -51,12 +51,12 @@ def to_page(query: ItemsQuery, row: TupleRow | None, reading: Reading) -> Page:
     more = found > query.limit
     if query.cursor and query.cursor.backward:
         near, far = (first, last) if query.sort else (last, first)
-        features = _without_first(features) if more else features
+        features = _without_first(features) if more and features else features
         previous = _cursor(query, reading, far, backward=True) if more else None
         following = _cursor(query, reading, near, beside=1) if found else None
     else:
         near, far = first, last
-        features = _without_last(features) if more else features
+        features = _without_last(features) if more and features else features
         previous = _cursor(query, reading, near, beside=-1, backward=True) if query.cursor and found else None
         following = _cursor(query, reading, far) if more else None
     return Page(

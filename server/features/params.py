@@ -14,8 +14,9 @@ from server.cql2.filter import Condition
 from server.crs import Box, Crs, parse_crs
 from server.errors import InvalidParameter
 from server.features.cursor import Cursor, parse_cursor
-from server.features.selection import EVERYTHING, PARAMETERS, Selection, parse_selection
+from server.features.selection import PARAMETERS, parse_selection
 from server.features.sorting import SortKey, parse_sortby
+from server.formats.layer import EVERYTHING, Selection
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.times import DATE_TIME, FULL_DATE, parse_as_of, parse_datetime
 

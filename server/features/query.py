@@ -8,7 +8,7 @@ A sorted page is read along the index of its first key; what follows a cursor is
 other. An edition of the past is read the same way, from all versions instead of the live features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -23,10 +23,10 @@ from server.editions import Edition, columns_of, sources
 from server.ewkb import to_ewkb
 from server.features.areas import Area, key_ranges, prefers_keys, search_areas, widened
 from server.features.cursor import Cursor
-from server.features.expressions import feature_expression
 from server.features.params import ItemsQuery
-from server.features.selection import Selection
 from server.features.sorting import SortKey, continuations, order_by
+from server.formats.geojson import feature_expression
+from server.formats.layer import Selection
 from server.state import State
 
 Search = Literal["everything", "keys", "index"]
@@ -81,8 +81,12 @@ class Statement:
     seconds: int | None = None
 
 
-def items_query(query: ItemsQuery, state: State, past: Edition | None = None) -> Statement | None:
+def items_query(
+    query: ItemsQuery, state: State, past: Edition | None = None, to_text: Callable[[Shape], bytes] | None = None
+) -> Statement | None:
     """The statement of a page, live or of an edition of the past; None where no feature can match.
+
+    `to_text` makes its text, where another one than that of GeoJSON's page is wanted.
 
     Its one row: version and number of features of the collection, features as JSON text joined by commas in the
     order of the page, key of the first and of the last row read, number of rows. There is one row more than the limit
@@ -131,7 +135,7 @@ def items_query(query: ItemsQuery, state: State, past: Edition | None = None) ->
         narrow=bool(query.condition and query.condition.indexed and not query.condition.fenced) and not past,
         fenced=bool(query.condition and query.condition.fenced),
     )
-    text = (hits_text if query.hits else page_text)(shape)
+    text = (to_text or (hits_text if query.hits else page_text))(shape)
     # A span of dates may select all rows or none; each of them has another best plan, and so on
     by_values = shape.since or shape.until or bool(shape.sort) or shape.past or query.hits or bool(query.condition)
     scans = query.condition and not query.condition.indexed
@@ -179,7 +183,7 @@ from (
 left join provenance.collection c on c.collection = %(name)s"""
         )
         .format(
-            rows=_rows(shape),
+            rows=rows_of(shape),
             feature=feature,
             order=sql.SQL("order by fid" if shape.backward else ""),
         )
@@ -188,7 +192,6 @@ left join provenance.collection c on c.collection = %(name)s"""
 
 
 def _sorted_text(shape: Shape, feature: sql.Composable) -> bytes:
-    keys = [sql.SQL("t.{}::text").format(sql.Identifier(key.name)) for key in shape.sort]
     return (
         sql.SQL(
             """
@@ -201,13 +204,19 @@ from (
 left join provenance.collection c on c.collection = %(name)s"""
         )
         .format(
-            rows=_sorted_rows(shape),
+            rows=sorted_rows(shape),
             feature=feature,
             order=sql.SQL("order by t.place desc" if shape.backward else ""),
-            key=sql.SQL("json_build_array({}, t.fid)::text").format(sql.SQL(", ").join(keys)),
+            key=key_of(shape),
         )
         .as_bytes()
     )
+
+
+def key_of(shape: Shape) -> sql.Composable:
+    """SQL of a sorted row's place: a JSON array of the sort values, as text, and the fid."""
+    keys = [sql.SQL("t.{}::text").format(sql.Identifier(key.name)) for key in shape.sort]
+    return sql.SQL("json_build_array({}, t.fid)::text").format(sql.SQL(", ").join(keys))
 
 
 @lru_cache(maxsize=512)
@@ -230,7 +239,7 @@ left join provenance.collection c on c.collection = %(name)s"""
     )
 
 
-def _rows(shape: Shape) -> sql.Composable:
+def rows_of(shape: Shape) -> sql.Composable:
     """The rows of a page, in reading order: at most one more than the limit."""
     order = sql.SQL("fid desc" if shape.backward else "fid asc")
     if shape.search == "keys":
@@ -280,7 +289,7 @@ def _narrow(
     )
 
 
-def _sorted_rows(shape: Shape) -> sql.Composable:
+def sorted_rows(shape: Shape) -> sql.Composable:
     """The same for a sorted page: the parts are read one after the other, until the page is full."""
     order = order_by(shape.sort, shape.backward)
     if shape.nulls is None:

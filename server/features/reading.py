@@ -1,6 +1,6 @@
 """Features out of the database: which edition is asked for, and its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,13 @@ from server.database import Reader
 from server.editions import EDITION, KEPT, Edition, edition_at, edition_of
 from server.errors import Gone, InvalidParameter
 from server.exchange import Exchange
+from server.features.batches import KEYS, batch_text, span_text
 from server.features.cursor import REMEDY, Cursor
 from server.features.item import item_text, versions_text
 from server.features.page import Page, Reading, to_page
 from server.features.params import ItemsQuery
-from server.features.query import items_query
-from server.features.selection import Selection
+from server.features.query import Shape, items_query
+from server.formats.layer import Selection
 from server.state import State
 
 
@@ -40,13 +41,33 @@ async def read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]
 
     Raises Gone where a cursor's edition is not kept.
     """
+    state, row, reading = await _read(exchange, query)
+    return state, to_page(query, row, reading)
+
+
+async def read_span(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]:
+    """A page without its features: how many there are up to the limit, and what follows them. Raises as above."""
+    state, row, reading = await _read(exchange, query, span_text)
+    return state, to_page(query, row, reading)
+
+
+async def read_batch(exchange: Exchange, query: ItemsQuery, key: str) -> tuple[State, Page, TupleRow]:
+    """A page without its features, which are in the columns of a format; none where it holds none. Raises as above."""
+    state, row, reading = await _read(exchange, query, lambda shape: batch_text(shape, key))
+    page = to_page(query, row and row[:KEYS], reading)
+    return state, page, row[KEYS:] if row and page.returned else ()
+
+
+async def _read(
+    exchange: Exchange, query: ItemsQuery, to_text: Callable[[Shape], bytes] | None = None
+) -> tuple[State, TupleRow | None, Reading]:
     past: Edition | None = None
 
     async def ask(state: State, reader: Reader) -> TupleRow | None:
         nonlocal past
         if query.as_of or query.cursor:
             past = await _past_edition(reader, query.collection, state, query.as_of, query.cursor)
-        statement = items_query(query, state, past)
+        statement = items_query(query, state, past, to_text)
         if statement is None:
             return None
         plan, seconds = statement.plan_by_values, statement.seconds
@@ -58,14 +79,14 @@ async def read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]
         state, row = await context.registry.read(context.database, query.collection.id, ask, least)
     except psycopg.DataError as error:
         if query.cursor and query.cursor.values:  # a forged one: its values are no values of the sort keys
-            token = exchange.parameters["cursor"]
+            token = exchange.parameters.get("cursor", "")
             raise InvalidParameter("cursor", token, "it was altered or belongs to another query", REMEDY) from error
         if query.condition:
             raise not_computable(exchange.parameters.get("filter", ""), error) from error
         raise
     if state.version < least:
         raise _gone(query.collection)
-    return state, to_page(query, row, Reading(state.version, past or edition_of(state), past is not None))
+    return state, row, Reading(state.version, past or edition_of(state), past is not None)
 
 
 async def read_item(exchange: Exchange, query: ItemQuery) -> tuple[State, TupleRow | None, Edition | None]:

@@ -23,13 +23,14 @@ from server.exchange import (
     validators,
 )
 from server.features.cursor import to_token
-from server.features.formats.geojson import to_feature, to_feature_collection, to_version
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
 from server.features.posted import MAX_ADDRESS, as_post, read_posted
 from server.features.reading import ItemQuery, read_item, read_page, read_versions
-from server.features.selection import EVERYTHING, PARAMETERS, parse_selection
+from server.features.selection import PARAMETERS, parse_selection
+from server.formats.geojson import to_feature, to_feature_collection, to_version
+from server.formats.layer import EVERYTHING
 from server.limits import MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON

@@ -5,10 +5,10 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from server.catalogue import Collection
 from server.errors import InvalidParameter
+from server.formats.layer import EVERYTHING, Selection
 
 PARAMETERS = ("properties", "exclude-properties", "skipGeometry", "zoom-level")
 GEOMETRY = "geom"
@@ -18,23 +18,6 @@ NUMBER = re.compile(r"\+?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})", re.ASCII)
 PIXEL = 2 * math.pi * 6_378_137 / 256 * math.cos(math.radians(51.5))
 # A point may move by half a pixel; from here on, about 1 mm, nothing is left to simplify
 FINEST_ZOOM = 26
-
-
-@dataclass(frozen=True)
-class Selection:
-    """properties: names in the order of the collection, None = all. tolerance: metres, None = not simplified."""
-
-    properties: tuple[str, ...] | None = None
-    geometry: bool = True
-    tolerance: float | None = None
-
-    @property
-    def form(self) -> "Selection":
-        """What decides the SQL text; the tolerance is bound."""
-        return self if self.tolerance is None else Selection(self.properties, self.geometry, 0.0)
-
-
-EVERYTHING = Selection()
 
 
 def returnables(collection: Collection) -> tuple[str, ...]:
