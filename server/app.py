@@ -22,8 +22,10 @@ from server import problems
 from server.catalogue import Collection, read_collections, read_service
 from server.common import routes as common
 from server.database import Database, reader_conninfo
+from server.downloads import routes as downloads
 from server.errors import ConfigurationError, ServiceError
 from server.exchange import Context
+from server.exports.place import make_place
 from server.features import routes as features
 from server.jobs import routes as admin
 from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
@@ -68,6 +70,11 @@ ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/sortables": common.get_sortables,
     f"{COLLECTION}/schema": common.get_schema,
     f"{COLLECTION}/provenance": provenance.get_provenance,
+    f"{COLLECTION}/downloads": downloads.get_downloads,
+    f"{COLLECTION}/downloads/{{fileName}}": downloads.get_file,
+    f"{COLLECTION}/download": downloads.get_download,
+    f"{COLLECTION}/download/{{key}}": downloads.get_status,
+    f"{COLLECTION}/download/{{key}}/{{fileName}}": downloads.get_result,
     f"{COLLECTION}/tiles": tiles.get_tilesets,
     TILESET: tiles.get_tileset,
     f"{TILESET}/tilejson": tiles.get_tilejson,
@@ -116,7 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         add_compress_type(media_type)
     app.user_middleware = [
         Middleware(Observe, metrics=metrics, logs=settings.log_level.lower() in {"debug", "info"}),
-        Middleware(CompressMiddleware, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
+        Middleware(Compression, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
         Middleware(Shortcut, routes=[resource(path, ROUTES[path]) for path in HOT]),
     ]
     return app
@@ -133,7 +140,17 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
     fingerprint = hashlib.blake2b(
         repr((version("opennrw-geo"), service, collections, pages.version)).encode(), digest_size=12
     ).hexdigest()
-    return Context(settings, service, Registry(collections), database, pages, fingerprint), collections
+    place = make_place(settings)
+    return Context(settings, service, Registry(collections), database, pages, fingerprint, place), collections
+
+
+class Compression(CompressMiddleware):
+    """ASGI middleware: compresses, but not files: a range is one of their own bytes, and the ETag is theirs."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        is_file = scope["type"] == "http" and "/download" in scope["path"]
+        await (self.app(scope, receive, send) if is_file else super().__call__(scope, receive, send))
 
 
 class Shortcut:

@@ -18,6 +18,7 @@
     │   └── NotFitting             422: a format cannot hold the features
     ├── Unavailable                503 with Retry-After: pool exhausted, database away
     ├── Busy                       503 with Retry-After: a file is being made, or as many wait as may
+    ├── NoRoom                     507: the disk for files is full
     ├── QueryTooSlow               503: the statement timeout ended the query
     └── ConfigurationError         ends the start with exit code 1
 
@@ -138,6 +139,10 @@ class Busy(ServiceError):
     """Another process makes the same files now, or as many wait to be made as may."""
 
 
+class NoRoom(ServiceError):
+    """The disk for files is full."""
+
+
 class QueryTooSlow(ServiceError):
     """The statement timeout ended the query."""
 
@@ -174,6 +179,7 @@ STATUS: dict[type[ServiceError], Answer] = {
     NotFitting: Answer(422, "Format does not fit"),
     Unavailable: Answer(503, "Service unavailable", retry_after=2),
     Busy: Answer(503, "Service busy", retry_after=30),
+    NoRoom: Answer(507, "Insufficient storage"),
     QueryTooSlow: Answer(503, "Query took too long", retry_after=30),
 }
 UNEXPECTED = Answer(500, "Internal server error")

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from server.catalogue import Collection, Language, Service
 from server.database import Database
 from server.errors import InvalidHost, InvalidParameter, shorten
+from server.exports.place import Place
 from server.kept import Kept
 from server.links import Link, link, to_href, to_pair
 from server.negotiation import HTML, JSON, choose_format, choose_language
@@ -42,6 +43,7 @@ class Context:
     database: Database
     pages: Pages
     fingerprint: str
+    place: Place
     kept: Kept = field(default_factory=Kept)
 
 

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
         validation_alias="OPENNRW_ADMIN_TOKEN",
         description="whoever sends it may read /admin/; without it nothing is there",
     )
+    downloads_space: float = Field(
+        default=20.0,
+        gt=0,
+        validation_alias="OPENNRW_DOWNLOADS_SPACE",
+        description="gigabytes below OPENNRW_HOME for parts of collections that visitors asked for; kept for a day",
+    )
     worker_concurrency: int = Field(default=2, ge=1, le=64, validation_alias="OPENNRW_WORKER_CONCURRENCY")
     worker_grace: float = Field(
         default=8.0,

@@ -18,7 +18,7 @@ import psycopg
 
 from loaders.errors import LoadError
 from loaders.retries import Again
-from server.errors import ServiceError
+from server.errors import Busy, ServiceError
 from server.jobs.progress import JobProgress, Stopped
 from server.jobs.tasks import TASKS, Work
 from server.settings import Settings
@@ -81,10 +81,10 @@ def _answer(task: str, work: Work) -> dict[str, Any]:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error was caused by a database or a source that is away for a while."""
+    """Whether an error was caused by a database or a source that is away for a while, or by another process."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, (Again, httpx.TransportError, psycopg.OperationalError)):
+        if isinstance(cause, (Again, Busy, httpx.TransportError, psycopg.OperationalError)):
             return True
         cause = cause.__cause__ or cause.__context__
     return False

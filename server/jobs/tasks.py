@@ -2,14 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from loaders.manifest import read_manifest
 from loaders.report import Counts
-from server.catalogue import read_collections
+from server.catalogue import read_collections, read_service
+from server.errors import NotFound
 from server.gazetteer import refresh
+from server.jobs.give_way import enqueue_again, is_waited_for
 from server.jobs.progress import JobProgress
-from server.jobs.requests import INTERACTIVE, MAINTENANCE, SHORT_PATIENCE, WATCHED, LoadRequest
+from server.jobs.requests import (
+    CUTS,
+    DOWNLOADS,
+    INTERACTIVE,
+    MAINTENANCE,
+    PYRAMIDS,
+    SHORT_PATIENCE,
+    WATCHED,
+    LoadRequest,
+)
 from server.settings import Settings
 
 
@@ -84,6 +96,49 @@ def after_publication(work: Work) -> Outcome:
     return Outcome("maintained", f"{what}; {done.rows} rows, order {order}", done.to_dict())
 
 
+def downloads(work: Work) -> Outcome:
+    """Make the files of a collection that are not of the state that is live."""
+    from server.exports.whole import Files  # noqa: PLC0415
+
+    name = work.arguments["collection"]
+    collection = next((c for c in read_collections(work.settings.collections_dir) if c.id == name), None)
+    if collection is None:
+        return Outcome("unchanged", f"{name} is not among the collections that are published")
+    waiting = partial(is_waited_for, work.settings, work.job)
+    files = Files(work.settings, read_service(work.settings.config_dir), work.progress, waiting)
+    result = files.make(collection)
+    if result.outcome == "interrupted":
+        enqueue_again(work.settings, work.job)
+    parts = [", ".join(result.made), *(f"no {kind}: {why}" for kind, why in result.omitted.items())]
+    return Outcome(result.outcome, "; ".join(part for part in parts if part), asdict(result))
+
+
+def cut(work: Work) -> Outcome:
+    """Make the part of a collection that somebody asked for; `result` names where it is kept."""
+    from server.exports.part import Order, make_cut  # noqa: PLC0415
+
+    given = work.arguments
+    collections = {c.id: c for c in read_collections(work.settings.collections_dir)}
+    if given["collection"] not in collections:
+        raise NotFound(f"There is no collection '{given['collection']}' any more.")
+    order = Order(collections[given["collection"]], given["kind"], given["parameters"])
+    made = make_cut(work.settings, read_service(work.settings.config_dir), order, work.database_url, work.progress)
+    return Outcome("made", f"{made.stored.features} features, {made.stored.size} bytes", {"result": made.key})
+
+
+def pyramid(work: Work) -> Outcome:
+    """Bring what a collection's tiles are read from to what is live."""
+    from server.pyramid.make import refresh as refresh_pyramid  # noqa: PLC0415 - it needs the geometry libraries
+
+    wanted = work.arguments["collection"]
+    for collection in read_collections(work.settings.collections_dir):
+        if collection.id == wanted:
+            made = refresh_pyramid(work.database_url, collection, work.progress)
+            message = f"version {made.version}: {made.changed} rows changed, {made.forgotten} tiles forgotten"
+            return Outcome(made.how, message, made.to_dict())
+    return Outcome("nothing", f"no collection is declared under the name {wanted}")
+
+
 def watch(work: Work) -> Outcome:
     """Look whether a watched source has something new and enqueue its load."""
     from server.jobs.watch import poll  # noqa: PLC0415
@@ -106,5 +161,8 @@ TASKS = {
     "load": Task("load", INTERACTIVE, load),
     "watch": Task("watch", WATCHED, watch),
     "after_publication": Task("maintenance", MAINTENANCE, after_publication),
+    "pyramid": Task("maintenance", PYRAMIDS, pyramid),
+    "downloads": Task("downloads", DOWNLOADS, downloads),
+    "cut": Task("downloads", CUTS, cut),
 }
 QUEUES = tuple(sorted({task.queue for task in TASKS.values()}))

@@ -1,0 +1,23 @@
+"""The formats of which files are made, and the CRS that their coordinates have if none is asked for."""
+
+from server.crs import CRS84, ETRS89_UTM32, Crs
+from server.errors import InvalidParameter
+from server.formats.layer import Format
+from server.formats.table import FORMATS
+
+# In the order in which they are offered and made; the Shape file comes last, because some collections do not fit in
+ORDER = ("gpkg", "fgb", "parquet", "geojsonl", "csv", "shp")
+KINDS: dict[str, Format] = {kind.key: kind for key in ORDER for kind in FORMATS if kind.key == key}
+MEDIA_TYPES = {key: kind.media_type for key, kind in KINDS.items()}
+
+
+def find_kind(key: str) -> Format:
+    """The format of that key. Raises InvalidParameter."""
+    if kind := KINDS.get(key):
+        return kind
+    raise InvalidParameter("f", key, "it is no format of files", f"Use one of: {', '.join(KINDS)}")
+
+
+def usual_crs(kind: Format) -> Crs:
+    """As delivered; GeoJSON knows longitude and latitude only (RFC 7946, 4)."""
+    return CRS84 if kind.key == "geojsonl" else ETRS89_UTM32
