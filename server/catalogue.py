@@ -33,6 +33,10 @@ RESERVED = frozenset(
     }
 )
 
+AREAS = ("Polygon", "MultiPolygon")
+# Kinds of geometries that the methods of tiles.pyramid are for
+METHODS = {"coverage": AREAS, "blocks": AREAS, "clusters": ("Point",)}
+
 
 class Strict(BaseModel):
     """A part of a YAML file: immutable, no unknown keys."""
@@ -90,6 +94,23 @@ class Property(Strict):
 ID = Property(name="id", type="string", title=Text(de="Id", en="Id"), queryable=True)
 
 
+class Pyramid(Strict):
+    """What tiles show at scales too small for the features as they are.
+
+    below: the first level that shows them as they are. method: coverage: areas that share their edges are simplified
+    together, so that they still meet; clusters: points near each other become one with their number (`count`);
+    blocks: areas near each other grow together, with their number, and what is too small to be seen is left out.
+    """
+
+    method: Literal["coverage", "clusters", "blocks"]
+    below: int = Field(ge=1, le=23)
+
+    @property
+    def counts(self) -> bool:
+        """Whether what is shown may stand for several features."""
+        return self.method != "coverage"
+
+
 class Tiles(Strict):
     """Levels at which a collection has vector tiles, and the attributes that they carry. All levels are those of
     WebMercatorQuad; other grids have the levels with the same scales.
@@ -103,6 +124,7 @@ class Tiles(Strict):
     properties: tuple[str, ...] = Field(default=(), strict=False)
     first: dict[str, int] = Field(default_factory=dict, exclude=True)
     separate: bool = False
+    pyramid: Pyramid | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +142,11 @@ class Tiles(Strict):
         for name, level in self.first.items():
             if not self.minzoom <= level <= self.maxzoom:
                 raise ValueError(f"properties.{name} begins at {level}, outside {self.minzoom} to {self.maxzoom}")
+        if self.pyramid and not self.minzoom < self.pyramid.below <= self.maxzoom + 1:
+            raise ValueError(
+                f"pyramid.below is {self.pyramid.below}, outside {self.minzoom + 1} to {self.maxzoom + 1}: it is the "
+                "first level with the features as they are"
+            )
         return self
 
     def properties_at(self, zoom: int) -> tuple[str, ...]:
@@ -224,6 +251,11 @@ class Collection(Strict):
             raise ValueError(f"area names '{self.area}', which is not a queryable of type string")
         if untold := [n for n in self.text if by_name[n].type != "string"]:
             raise ValueError(f"text names '{untold[0]}', which is not of type string")
+        if (pyramid := self.tiles.pyramid) and self.geometry not in METHODS[pyramid.method]:
+            shapes = " or ".join(METHODS[pyramid.method])
+            raise ValueError(f"tiles.pyramid.method '{pyramid.method}' is for {shapes}, not for {self.geometry}")
+        if pyramid and pyramid.counts and "count" in self.tiles.properties:
+            raise ValueError("tiles.properties names 'count', which is what a pyramid counts in")
         return self
 
 

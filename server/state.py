@@ -8,10 +8,11 @@ back to an older version only where the primary says so or cannot be asked.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
+from typing import Any
 
 import orjson
 import structlog
@@ -31,10 +32,27 @@ CATCH_UP = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, *[1.0] * 10)
 
 STATES = b"""
 select not r.standby, c.collection::bytea, c.version, c.delivery, c.published, c.features, c.bbox,
-  c.half_width, c.half_height, c.first_date, c.last_date
-from (select pg_is_in_recovery() as standby) r left join provenance.collection c on true"""
+  c.half_width, c.half_height, c.first_date, c.last_date,
+  t.made, t.version, t.published, t.declared::bytea, t.base::bytea, t.zooms, t.relations::bytea[]
+from (select pg_is_in_recovery() as standby) r left join provenance.collection c on true
+left join tiles.collection t using (collection)"""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """What tiles of a collection are read from: tables of schema tiles with all features in EPSG:3857 (`base`) and what
+    is shown at small scales (`levels`). `version` may be a former one of the collection; `made` is another number
+    whenever anything in the tables is; `declared`: digest of what the YAML said of them.
+    """
+
+    made: int
+    version: int
+    published: datetime
+    declared: str
+    base: str
+    levels: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class State:
     half_height: float = 0.0
     first_date: date | None = None
     last_date: date | None = None
+    pyramid: Pyramid | None = None
     srid: int = STORAGE_SRID
 
     @cached_property
@@ -150,13 +169,13 @@ class Registry:
             name = row[1].decode() if row[1] else None  # a row of nulls where nothing was ever loaded
             if name in states:
                 bbox = Box(*row[6]) if row[6] else None
-                state = State(row[2], row[3], row[4], row[5], bbox, *row[7:])
+                state = State(row[2], row[3], row[4], row[5], bbox, *row[7:11], pyramid=_to_pyramid(*row[11:]))
                 states[name] = replace(state, srid=self.collections[name].srid)
         return Moment(rows[0][0], states)
 
     def _take(self, states: States) -> None:
         self.states = states
-        marks = repr([(name, *state.mark) for name, state in states.items()])
+        marks = repr([(name, *state.mark, state.pyramid and state.pyramid.made) for name, state in states.items()])
         self.version = hashlib.blake2b(marks.encode(), digest_size=12).hexdigest()
 
     async def watch(self, database: Database) -> None:
@@ -180,6 +199,14 @@ class Registry:
             log.warning("a standby is far behind its primary", collection=name, version=version)
         if self.version != before:
             log.info("states refreshed", notification=payload)
+
+
+def _to_pyramid(made: int | None, *values: Any) -> Pyramid | None:
+    if made is None:
+        return None
+    version, published, declared, base, zooms, relations = values
+    levels = {zoom: name.decode() for zoom, name in zip(zooms, relations, strict=True)}
+    return Pyramid(made, version, published, declared.decode(), base.decode(), levels)
 
 
 def _version(state: State) -> int:
