@@ -17,17 +17,17 @@ where p.collection = {} and t.made = {})"""
 
 @dataclass(frozen=True)
 class Source:
-    """A table with the columns fid, geom and `columns`, and the CRS of geom.
+    """A table (its schema and name) with the columns fid, geom and `columns`, and the CRS of geom.
 
     version: SQL of the collection's version as `State` has it, null where the table is not what the state said. note:
     what readers should know of it. feature_id: the column with the number of the feature; None where a row may stand
     for several.
     """
 
-    table: sql.Identifier
+    table: tuple[str, str]
     srid: int
     columns: tuple[str, ...]
-    version: sql.Composed
+    version: bytes
     note: Text | None = None
     feature_id: str | None = "fid"
 
@@ -52,18 +52,28 @@ def source_of(collection: Collection, state: State, srid: int, zoom: int) -> Sou
     declared = collection.tiles.pyramid
     several = name is not None and declared is not None and declared.counts
     return Source(
-        table=sql.Identifier("tiles", name or pyramid.base),
+        table=("tiles", name or pyramid.base),
         srid=SRID,
         columns=columns(collection, zoom if name else None),
-        version=sql.SQL(MADE).format(sql.Literal(collection.id), sql.Literal(pyramid.made)),
+        version=_version_made(collection, pyramid.made),
         note=NOTES[declared.method] if name and declared else None,
         feature_id=None if several else "fid",
     )
 
 
 def _live(collection: Collection) -> Source:
-    version = sql.SQL(LIVE).format(sql.Literal(collection.id))
-    return Source(sql.Identifier("geobasis", collection.id), collection.srid, columns(collection, None), version)
+    columns_ = columns(collection, None)
+    return Source(("geobasis", collection.id), collection.srid, columns_, _version_live(collection))
+
+
+@lru_cache(maxsize=512)
+def _version_live(collection: Collection) -> bytes:
+    return sql.SQL(LIVE).format(sql.Literal(collection.id)).as_bytes()
+
+
+@lru_cache(maxsize=512)
+def _version_made(collection: Collection, made: int) -> bytes:
+    return sql.SQL(MADE).format(sql.Literal(collection.id), sql.Literal(made)).as_bytes()
 
 
 @lru_cache(maxsize=512)
