@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -28,6 +29,7 @@ LIFETIME = 300
 PRIMARY_CONNECT_TIMEOUT = 2  # seconds; there is a standby to go on with
 PRIMARY_CONNECTIONS = 2
 BY_VALUES = b"set local plan_cache_mode = force_custom_plan"
+AT_HAND = 1.0  # seconds that connections are lent anew without the pool, which costs a tenth of a small page
 POLL = 1  # seconds between looks at the states where no primary can be listened to
 # A standby that replays changes ends the queries that stand in the way (40001, 40P01)
 CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
@@ -134,6 +136,9 @@ class Database:
             reconnect_timeout=5,  # then the next request tries anew; its pauses double, so longer would wait longer
             max_lifetime=LIFETIME,
         )
+        self._at_hand: list[Connection] = []
+        self._waiting = 0
+        self._keeper: asyncio.Task[None] | None = None
         self._primary = primary_conninfo(conninfo)
         self._primary_turns = asyncio.Semaphore(PRIMARY_CONNECTIONS)
         self._primary_failed = -math.inf
@@ -147,9 +152,13 @@ class Database:
             await self._pool.open(wait=True, timeout=START_TIMEOUT)
         except PoolTimeout as error:
             raise Unavailable(f"The database gave no connection within {START_TIMEOUT} s. Is it running?") from error
+        self._keeper = asyncio.create_task(self._put_back_regularly())
 
     async def close(self) -> None:
         """Close the pool and its connections."""
+        if self._keeper:
+            self._keeper.cancel()
+        await self._put_back()
         await self._pool.close()
 
     async def fetch(
@@ -172,8 +181,7 @@ class Database:
         failures = 0
         while True:
             try:
-                async with self._pool.connection() as connection:
-                    return await work(connection)
+                return await self._lend(work)
             except psycopg.errors.QueryCanceled as error:
                 raise _too_slow() from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -183,7 +191,39 @@ class Database:
                 if final or failures > (1 if conflict else 2):
                     raise _unavailable() from error
                 if not conflict:
+                    await self._put_back()
                     await self._pool.check()
+
+    async def _lend(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Let `work` have a connection: one at hand, or one of the pool, which serves those who wait in their order."""
+        if self._at_hand:
+            connection = self._at_hand.pop()
+        else:
+            self._waiting += 1
+            try:
+                connection = await self._pool.getconn()
+            finally:
+                self._waiting -= 1
+        try:
+            result = await work(connection)
+        except BaseException:
+            await self._pool.putconn(connection)
+            raise
+        if self._waiting or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            await self._pool.putconn(connection)
+        else:
+            self._at_hand.append(connection)
+        return result
+
+    async def _put_back_regularly(self) -> None:
+        """The pool renews its connections when they come back to it."""
+        while True:
+            await asyncio.sleep(AT_HAND)
+            await self._put_back()
+
+    async def _put_back(self) -> None:
+        while self._at_hand:
+            await self._pool.putconn(self._at_hand.pop())
 
     async def fetch_one(
         self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False, seconds: int | None = None

@@ -2,14 +2,15 @@
 
 psycopg's cursors wait for each piece of an answer anew, some 35 times for a page of 1,000 features, and examine every
 parameter at every call: 0.1 to 0.5 ms of a request. Here a statement is translated once, its answer is read by one
-callback of the event loop, and psycopg does the rest: connecting, pooling, errors, types of the columns.
+callback of the event loop, which stays from answer to answer, and psycopg does the rest: connecting, pooling, errors,
+types of the columns.
 """
 
 import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeGuard
 
 import psycopg
@@ -46,6 +47,17 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         super().__init__(pgconn, row_factory)
         self._kept: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._counted = 0
+        self._listener = _Listener(pgconn)
+
+    async def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg waits, with the socket for itself."""
+        self._listener.stop()
+        return await super().wait(*args, **kwargs)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._listener.stop()
+        await super().close()
 
     async def fetch_prepared(self, text: bytes, parameters: Mapping[str, Any]) -> list[TupleRow]:
         """All rows of a statement, prepared when it is first met. `parameters`: see TYPES.
@@ -61,9 +73,15 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         except errors.InvalidSqlStatementName:  # somebody deallocated all of the session's statements
             self._kept.clear()
             result = await self._execute(numbered, types, texts)
-        transformer = Transformer(self)
-        transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+        self._transformer.set_pgresult(result)
+        rows = self._transformer.load_rows(0, result.ntuples, tuple)
+        self._transformer.set_pgresult(None)
+        return rows
+
+    @cached_property
+    def _transformer(self) -> Any:
+        """Made at the first statement, when the loaders of the types are known."""
+        return Transformer(self)
 
     async def _execute(self, numbered: bytes, types: tuple[int, ...], texts: list[bytes | None]) -> pq.abc.PGresult:
         name = self._kept.get((numbered, types)) or await self._prepare(numbered, types)
@@ -99,13 +117,14 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT):
                 await self.cancel_safe(timeout=CANCEL_TIMEOUT)
-                await _Reading(self.pgconn).result()
+                await self._listener.result()
         except (psycopg.Error, TimeoutError, asyncio.CancelledError):
+            self._listener.stop()
             self.pgconn.finish()
 
     async def _read(self) -> pq.abc.PGresult:
         """The last result of what was sent. Raises where it is an error."""
-        result = await _Reading(self.pgconn).result()
+        result = await self._listener.result()
         if result is None:
             raise psycopg.InternalError("the server's answer holds no result")
         if result.status in FAILED:
@@ -113,56 +132,76 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         return result
 
 
-class _Reading:
-    """One answer on its way: sends what is left to send, reads what comes, whenever the socket is ready."""
+class _Listener:
+    """Sends what is left to send and reads what comes, whenever the socket is ready.
+
+    It listens between two answers, too: to begin and to end that costs as much as to read an answer.
+    """
 
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn
-        self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[pq.abc.PGresult | None] = self._loop.create_future()
+        self._socket = -1  # what is listened to: libpq forgets the number of a dead one
+        self._done: asyncio.Future[pq.abc.PGresult | None] | None = None
         self._last: pq.abc.PGresult | None = None
 
     async def result(self) -> pq.abc.PGresult | None:
-        """The last result, when all has come; None where all had been taken before."""
-        socket = self._pgconn.socket
+        """The last result of what was sent, when all has come; None where all had been taken before."""
+        if self._socket < 0:
+            self._start()
+        self._done, self._last = self._loop.create_future(), None
         if self._pgconn.flush():
-            self._loop.add_writer(socket, self._guard, self._write)
-        self._loop.add_reader(socket, self._guard, self._read)
+            self._loop.add_writer(self._socket, self._guard, self._write)
+        self._guard(self._take)
+        return await self._done
+
+    def stop(self) -> None:
+        """Leave the socket to somebody else."""
+        if self._socket < 0:
+            return
+        self._timer.cancel()
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket = -1
+        if self._done and not self._done.done():
+            self._done.set_exception(psycopg.OperationalError("the connection was closed"))
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = self._pgconn.socket
+        self._loop.add_reader(self._socket, self._guard, self._read)
         self._timer = self._loop.call_later(LOOK_AGAIN, self._look_again)
-        try:
-            return await self._done
-        finally:
-            self._timer.cancel()
-            self._loop.remove_reader(socket)
-            self._loop.remove_writer(socket)
 
     def _look_again(self) -> None:
         """Without an event: uvloop tells of none where the connection was reset (POLLERR) by a server that died."""
-        self._guard(self._read)
-        if not self._done.done():
-            self._timer = self._loop.call_later(LOOK_AGAIN, self._look_again)
+        self._timer = self._loop.call_later(LOOK_AGAIN, self._look_again)
+        if self._done and not self._done.done():
+            self._guard(self._read)
 
     def _guard(self, step: Callable[[], None]) -> None:
-        if self._done.done():
-            return
         try:
             step()
         except psycopg.Error as error:
-            self._done.set_exception(error)
+            if self._done and not self._done.done():
+                self._done.set_exception(error)
+            self.stop()
 
     def _write(self) -> None:
         if self._pgconn.flush() == 0:
-            self._loop.remove_writer(self._pgconn.socket)
+            self._loop.remove_writer(self._socket)
 
     def _read(self) -> None:
-        pgconn = self._pgconn
-        pgconn.consume_input()
-        while not pgconn.is_busy():
+        self._pgconn.consume_input()
+        self._take()
+
+    def _take(self) -> None:
+        """The results that have come whole, if anybody waits for them."""
+        pgconn, done = self._pgconn, self._done
+        while done and not done.done() and not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
-                self._done.set_result(self._last)
-                return
-            self._last = result
+                done.set_result(self._last)
+            else:
+                self._last = result
 
 
 def can_prepare(parameters: object) -> TypeGuard[Mapping[str, Any]]:

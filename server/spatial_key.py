@@ -16,28 +16,45 @@ SEQUENCE_BITS = 20
 MAX_CELL = (1 << BITS) - 1
 MAX_RANGES = 32
 
-Node = tuple[int, int, int, int]  # x and y of the quadrant in units of its own size, Hilbert index likewise, state
+BLOCK_BITS = 3  # cells of a box are taken from blocks of 8 by 8
+MAX_CELLS = 128  # of a box: many enough to follow its outline, few enough to be counted in microseconds
 
 
-def _quadrants() -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """For each state the four quadrants in the curve's order: x bit, y bit, state inside.
+def _quadrants() -> tuple[tuple[tuple[tuple[int, int], ...], ...], ...]:
+    """For each state, x bit and y bit: the quadrant's place along the curve, and the state inside it.
 
     The curve turns by complementing both coordinates and by swapping them; both commute, which makes four states
     (bit 1: complemented, bit 0: swapped).
     """
-    table = []
+    table = [[[(0, 0)] * 2 for _ in range(2)] for _ in range(4)]
     for state in range(4):
         flip, swap = state >> 1, state & 1
-        row = []
-        for rx, ry in ((0, 0), (0, 1), (1, 1), (1, 0)):
+        for order, (rx, ry) in enumerate(((0, 0), (0, 1), (1, 1), (1, 0))):
             x, y = (ry, rx) if swap else (rx, ry)
             inside = state if ry else (flip ^ rx) << 1 | (swap ^ 1)
-            row.append((x ^ flip, y ^ flip, inside))
-        table.append(tuple(row))
-    return tuple(table)
+            table[state][x ^ flip][y ^ flip] = order, inside
+    return tuple(tuple(tuple(column) for column in row) for row in table)
 
 
 QUADRANTS = _quadrants()
+
+
+def descend(x: int, y: int, levels: int, state: int = 0) -> tuple[int, int]:
+    """Place along the curve of a quadrant, by its coordinates of so many bits; and the state inside it."""
+    place = 0
+    for level in range(levels - 1, -1, -1):
+        order, state = QUADRANTS[state][x >> level & 1][y >> level & 1]
+        place = place << 2 | order
+    return place, state
+
+
+def _blocks() -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """For each state, x and y: the place of a cell within a block."""
+    size = range(1 << BLOCK_BITS)
+    return tuple(tuple(tuple(descend(x, y, BLOCK_BITS, state)[0] for y in size) for x in size) for state in range(4))
+
+
+BLOCKS = _blocks()
 
 
 def cell(value: float, origin: int) -> int:
@@ -49,46 +66,37 @@ def cell(value: float, origin: int) -> int:
 def covering(box: Box, max_ranges: int = MAX_RANGES) -> tuple[tuple[int, int], ...]:
     """Ranges of fid (first, last, both included), in order, that hold every feature whose centre lies in the box.
 
-    The box is in EPSG:25832; the caller has enlarged it by the collection's largest half extent. Kept, because who
-    pages through a box asks for it again.
+    The box is in EPSG:25832; the caller has enlarged it by the collection's largest half extent. The curve's cells are
+    taken as small as the box has at most MAX_CELLS of them. Kept, because who pages through a box asks for it again.
     """
     x0, x1 = cell(box.xmin, ORIGIN_E), cell(box.xmax, ORIGIN_E)
     y0, y1 = cell(box.ymin, ORIGIN_N), cell(box.ymax, ORIGIN_N)
-    whole: list[tuple[int, int]] = []
-    partial: list[Node] = [(0, 0, 0, 0)]
-    shift = BITS
-    while partial and shift and len(whole) + len(partial) <= max_ranges:
-        shift -= 1
-        bounds = (x0 >> shift, x1 >> shift, y0 >> shift, y1 >> shift)
-        partial = _descend(partial, shift, (x0, x1, y0, y1), bounds, whole)
-    whole += [(d << 2 * shift, ((d + 1) << 2 * shift) - 1) for _, _, d, _ in partial]
-    ranges = _joined(sorted(whole), max_ranges)
-    return tuple((low << SEQUENCE_BITS, ((high + 1) << SEQUENCE_BITS) - 1) for low, high in ranges)
+    shift = 0
+    while (x1 - x0 + 1) * (y1 - y0 + 1) > MAX_CELLS:
+        x0, x1, y0, y1, shift = x0 >> 1, x1 >> 1, y0 >> 1, y1 >> 1, shift + 1
+    places = _places(x0, x1, y0, y1, BITS - shift)
+    lows = sorted(place for place in places if place - 1 not in places)
+    highs = sorted(place for place in places if place + 1 not in places)
+    ranges = list(zip(lows, highs, strict=True))
+    if len(ranges) > max_ranges:
+        ranges = _joined(ranges, max_ranges)
+    bits = 2 * shift + SEQUENCE_BITS
+    return tuple([(low << bits, (high + 1 << bits) - 1) for low, high in ranges])
 
 
-def _descend(
-    nodes: list[Node],
-    shift: int,
-    cells: tuple[int, int, int, int],
-    bounds: tuple[int, int, int, int],
-    whole: list[tuple[int, int]],
-) -> list[Node]:
-    """Divide nodes in four: quadrants inside the box go to `whole`, those on its edge are returned."""
-    x0, x1, y0, y1 = cells
-    left, right, bottom, top = bounds
-    size = (1 << shift) - 1
-    partial = []
-    for x, y, d, state in nodes:
-        for order, (bx, by, inside) in enumerate(QUADRANTS[state]):
-            cx, cy, cd = x << 1 | bx, y << 1 | by, d << 2 | order
-            if not (left <= cx <= right and bottom <= cy <= top):
-                continue
-            west, south = cx << shift, cy << shift
-            if x0 <= west and west + size <= x1 and y0 <= south and south + size <= y1:
-                whole.append((cd << 2 * shift, ((cd + 1) << 2 * shift) - 1))
-            else:
-                partial.append((cx, cy, cd, inside))
-    return partial
+def _places(x0: int, x1: int, y0: int, y1: int, levels: int) -> set[int]:
+    """Places along the curve of the cells of a rectangle; their coordinates have so many bits."""
+    places: set[int] = set()
+    for column in range(x0 >> BLOCK_BITS, (x1 >> BLOCK_BITS) + 1):
+        west = column << BLOCK_BITS
+        xs = slice(max(x0 - west, 0), x1 - west + 1)
+        for row in range(y0 >> BLOCK_BITS, (y1 >> BLOCK_BITS) + 1):
+            south = row << BLOCK_BITS
+            ys = slice(max(y0 - south, 0), y1 - south + 1)
+            place, state = descend(column, row, levels - BLOCK_BITS)
+            first = place << 2 * BLOCK_BITS
+            places.update([first | inside for inner in BLOCKS[state][xs] for inside in inner[ys]])
+    return places
 
 
 def _joined(ranges: list[tuple[int, int]], max_ranges: int) -> list[tuple[int, int]]:
