@@ -1,0 +1,105 @@
+"""GeoPackage 1.3: written by GDAL with its spatial index; where the data come from is in its metadata tables.
+
+The format is a database: an answer is made in a temporary file and sent when it is complete.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from server.formats.arrow import ArrowReader
+from server.formats.gdal import Options, write_batches
+from server.formats.layer import About, Format, Layer
+from server.formats.outline import Outline, to_outline
+
+MEDIA_TYPE = "application/geopackage+sqlite3"
+
+# Tables and rows of the extension gpkg_metadata (GeoPackage 1.3, F.8)
+METADATA = """
+create table if not exists gpkg_extensions (
+  table_name text, column_name text, extension_name text not null, definition text not null, scope text not null,
+  constraint ge_tce unique (table_name, column_name, extension_name));
+create table gpkg_metadata (
+  id integer constraint m_pk primary key asc not null, md_scope text not null default 'dataset',
+  md_standard_uri text not null, mime_type text not null default 'text/xml', metadata text not null default '');
+create table gpkg_metadata_reference (
+  reference_scope text not null, table_name text, column_name text, row_id_value integer,
+  timestamp datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), md_file_id integer not null,
+  md_parent_id integer, constraint crmr_mfi_fk foreign key (md_file_id) references gpkg_metadata (id),
+  constraint crmr_mpi_fk foreign key (md_parent_id) references gpkg_metadata (id));
+insert into gpkg_extensions values
+  ('gpkg_metadata', null, 'gpkg_metadata', 'http://www.geopackage.org/spec120/#extension_metadata', 'read-write'),
+  ('gpkg_metadata_reference', null, 'gpkg_metadata', 'http://www.geopackage.org/spec120/#extension_metadata',
+   'read-write');
+"""
+STANDARD = "https://schema.org/Dataset"
+
+
+def columns(layer: Layer) -> sql.Composable:
+    """SQL of a batch over table alias t."""
+    return ArrowReader(to_outline(layer), lists=False).columns
+
+
+def write_geopackage(outline: Outline, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path) -> None:
+    """Write a file with one layer."""
+    # newer versions make older programs warn, and times without milliseconds too
+    options = {"IDENTIFIER": outline.title, "DESCRIPTION": outline.description, "FID": "fid"}
+    options |= {"DATETIME_PRECISION": "MILLISECOND"}
+    if outline.kind:
+        options |= {"GEOMETRY_NAME": "geom", "SPATIAL_INDEX": "YES"}
+    write_batches(outline, schema, batches, path, Options("GPKG", {"VERSION": "1.3"}, options))
+    told = orjson.dumps({"@context": "https://schema.org/", "@type": "Dataset", **outline.notes}).decode()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.executescript(f"pragma synchronous = off; begin; {METADATA}")
+        file.execute("insert into gpkg_metadata values (1, 'dataset', ?, 'application/json', ?)", (STANDARD, told))
+        file.execute(
+            "insert into gpkg_metadata_reference (reference_scope, table_name, md_file_id) values ('table', ?, 1)",
+            (outline.name,),
+        )
+
+
+class GeoPackageEncoder:
+    """Keeps the batches in a temporary file, as Arrow has them, until all are there: GDAL takes them at once."""
+
+    def __init__(self, layer: Layer, about: About) -> None:
+        self._outline = to_outline(layer, about)
+        self._reader = ArrowReader(self._outline, lists=False)
+        self._folder = tempfile.TemporaryDirectory(prefix="opennrw-gpkg-")
+        self._kept = Path(self._folder.name) / "batches.arrow"
+        self._writer = pa.ipc.new_stream(str(self._kept), self._reader.schema)
+
+    def begin(self) -> bytes:
+        """Nothing yet."""
+        return b""
+
+    def batch(self, row: TupleRow) -> bytes:
+        """Keep it."""
+        self._writer.write_batch(self._reader.read(row))
+        return b""
+
+    def end(self) -> Path:
+        """The file."""
+        self._writer.close()
+        path = Path(self._folder.name) / f"{self._outline.name}.gpkg"
+        write_geopackage(self._outline, self._reader.schema, self._again(), path)
+        return path
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._writer.close()
+        self._folder.cleanup()
+
+    def _again(self) -> Iterator[pa.RecordBatch]:
+        with pa.OSFile(str(self._kept), "rb") as file, pa.ipc.open_stream(file) as reader:
+            yield from reader
+        self._kept.unlink()
+
+
+GEOPACKAGE = Format("gpkg", MEDIA_TYPE, "gpkg", "GeoPackage", columns, GeoPackageEncoder, threaded=True)
