@@ -1,7 +1,7 @@
 """Rows on their way from a file to a staging table: columns, not objects, so that a state's worth of them is fast."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ class Geometries:
 class Batch:
     """Consecutive rows of a file that can be used. `lines`: line or record numbers from 1; `attributes` by column.
 
-    `prints`: fingerprints of the records. `repairs`: the originals of the geometries that were made valid.
+    `prints`: fingerprints of the records. `repairs`: the originals of what was mended.
     """
 
     file: str
@@ -63,7 +63,7 @@ class Sieve:
         self.prints = np.zeros((len(lines), 2), np.uint64) if prints is None else prints
         self._raw = raw
         self._reasons: dict[int, tuple[str, str]] = {}
-        self._repairs: dict[int, tuple[str, bytes]] = {}
+        self._repairs: dict[int, list[tuple[str, bytes, str]]] = {}
 
     def refuse(self, bad: Mask, reason: Callable[[int], str], rule: str = "value") -> None:
         """Reject the rows where the mask is true; `reason` is asked for each, by its index."""
@@ -71,9 +71,9 @@ class Sieve:
             self._reasons[index] = reason(index), rule
             self.good[index] = False
 
-    def note_repair(self, index: int, reason: str, original: bytes) -> None:
-        """Keep the original of a geometry that was made valid: the delivery's WKB."""
-        self._repairs[index] = reason, original
+    def note_repair(self, index: int, reason: str, original: bytes, rule: str = "geometry") -> None:
+        """Keep the original of what was mended: the delivery's WKB, or the bytes of a text."""
+        self._repairs.setdefault(index, []).append((reason, original, rule))
 
     def rejects(self, ids: pa.Array | None = None) -> list[Reject]:
         """The rejected rows in the order of the file; `ids` has an entry for every row, where ids could be read."""
@@ -85,6 +85,8 @@ class Sieve:
 
     def batch(self, ids: pa.Array, attributes: Mapping[str, pa.Array], geometries: Geometries) -> Batch:
         """The usable rows; the arguments have an entry for every row."""
+        mended = np.isin(np.arange(len(self.lines)), list(self._repairs))
+        geometries = replace(geometries, repaired=geometries.repaired | mended)
         if self.good.all():
             return Batch(self.file, self.lines, ids, attributes, geometries, self.prints, self._list_repairs(ids))
         keep = pa.array(self.good)
@@ -95,7 +97,8 @@ class Sieve:
 
     def _list_repairs(self, ids: pa.Array) -> list[Repair]:
         return [
-            Repair(self.file, int(self.lines[index]), str(ids[index]), reason, original)
-            for index, (reason, original) in sorted(self._repairs.items())
+            Repair(self.file, int(self.lines[index]), str(ids[index]), *repair)
+            for index, repairs in sorted(self._repairs.items())
             if self.good[index]
+            for repair in repairs
         ]

@@ -4,6 +4,7 @@ A field is its length (int32, -1 for null) and its bytes, big endian. Arrow join
 row by row.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from itertools import pairwise
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
+NULL = b"\xff\xff\xff\xff"
 EPOCH_DAYS = 10_957  # from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's
 
 
@@ -86,6 +88,26 @@ def _bytes(column: pa.Array) -> pa.Array:
     return column.cast(pa.binary())
 
 
+def _array(oid: int, encode: Callable[[Any], bytes]) -> Callable[[pa.Array], pa.Array]:
+    """Arrays of one dimension; `oid` is that of PostgreSQL's type of their elements."""
+
+    def element(value: Any) -> bytes:
+        if value is None:
+            return NULL
+        content = encode(value)
+        return len(content).to_bytes(4, "big") + content
+
+    def encode_list(values: list[Any] | None) -> bytes | None:
+        if values is None:
+            return None
+        head = (
+            struct.pack(">iiiii", 1, None in values, oid, len(values), 1) if values else struct.pack(">iii", 0, 0, oid)
+        )
+        return head + b"".join(map(element, values))
+
+    return lambda column: pa.array(map(encode_list, column.to_pylist()), pa.binary())
+
+
 ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "bool": _bool,
     "int2": _number(">i2"),
@@ -97,4 +119,6 @@ ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "bytea": _bytes,
     "uuid": _bytes,
     "geometry": _bytes,
+    "_text": _array(25, str.encode),
+    "_float8": _array(701, struct.Struct(">d").pack),
 }

@@ -14,6 +14,7 @@ from loaders.wkb import MAX_BYTES, is_flat, sizes, type_codes
 SRID = 25832
 RULE = "geometry"
 POLYGON, MULTIPOLYGON = 3, 6  # the codes of WKB, and of shapely
+POINT = 1  # of WKB alone
 WKB_NAMES = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
              "GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface",
              "Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle")  # fmt: skip
@@ -28,6 +29,21 @@ def points(east: NDArray[np.float64], north: NDArray[np.float64], area: Area, si
     ewkb["east"], ewkb["north"] = east, north
     array = pa.Array.from_buffers(pa.binary(EWKB_POINT.itemsize), len(east), [None, pa.py_buffer(ewkb.tobytes())])
     return Geometries(array.cast(pa.binary()), east, north, np.zeros(len(east), np.bool_))
+
+
+def points_of(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
+    """Points from WKB whose eastings are too large by `false_east`."""
+    codes = type_codes(wkb)
+    missing = pc.is_null(wkb).to_numpy(zero_copy_only=False)
+    sieve.refuse(missing, lambda _: "the record has no geometry", RULE)
+    sieve.refuse(codes != POINT, lambda i: f"the geometry is a {_name(codes[i])}; only points are allowed here", RULE)
+    contents = wkb.to_numpy(zero_copy_only=False)
+    contents[~sieve.good] = None
+    shapes = shapely.from_wkb(contents, on_invalid="ignore")
+    east, north = shapely.get_x(shapes), shapely.get_y(shapes)
+    if false_east:
+        east = np.round(east - false_east, 6)
+    return points(east, north, area, sieve)
 
 
 def multipolygons(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:

@@ -26,8 +26,8 @@ insert into provenance.reject (delivery, collection, file, line, reason, raw, ru
 select %s, collection, file, line, reason, raw, rule, feature from staged_reject order by collection, file, line
 """
 REPAIRS = """
-insert into provenance.repair (delivery, collection, feature, file, line, reason, original)
-select %s, collection, feature, file, line, reason, original from staged_repair order by collection, file, line
+insert into provenance.repair (delivery, collection, feature, file, line, reason, original, rule)
+select %s, collection, feature, file, line, reason, original, rule from staged_repair order by collection, file, line
 """
 
 

@@ -71,13 +71,17 @@ class Reject:
 
 @dataclass(frozen=True)
 class Repair:
-    """A row whose geometry was made valid. `original`: WKB as delivered."""
+    """A row of which something was mended. `original`: as delivered, the WKB of a geometry or the bytes of a text.
+
+    `rule`: what it would have broken, one of checks.ROW_RULES.
+    """
 
     file: str
     line: int
     feature: str
     reason: str
     original: bytes
+    rule: str = "geometry"
 
 
 @dataclass(frozen=True)

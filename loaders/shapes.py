@@ -154,7 +154,7 @@ def _stage(context: Context, collection: str, path: Path, rule: Rule) -> None:
 def _read(path: Path, batch: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
     """Numbers of the records, from 0 and rising, and their WKB; without those that are deleted."""
     options = {"columns": [], "batch_size": batch, "return_fids": True, "use_pyarrow": True}
-    with _quietly():
+    with quietly():
         source = pyogrio.raw.open_arrow(path, **options)
     with source as (_, reader):
         while table := _next(reader):
@@ -162,18 +162,18 @@ def _read(path: Path, batch: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
 
 
 def _read_some(path: Path, fids: np.ndarray) -> tuple[np.ndarray, pa.Array]:
-    with _quietly():
+    with quietly():
         _, found, wkb, _ = pyogrio.raw.read(path, columns=[], fids=fids, return_fids=True)
     return found, pa.array(wkb, pa.binary())
 
 
 def _next(reader: Any) -> pa.RecordBatch | None:
-    with _quietly():
+    with quietly():
         return next((table for table in reader if len(table)), None)
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """GDAL warns of what the checks here reject or repair, by record and with a remedy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -192,7 +192,7 @@ def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column
     ]
     faults = {"lacks": missing, "has in addition": unknown, "has of another type": other}
     if any(faults.values()):
-        described = " and ".join(f"{text} {_listed(names)}" for text, names in faults.items() if names)
+        described = " and ".join(f"{text} {listed(names)}" for text, names in faults.items() if names)
         raise InvalidDelivery(
             "columns",
             f"{path.name} {described}; the loader knows the columns {', '.join(known)}. "
@@ -204,7 +204,7 @@ def _in_file(name: str) -> str:
     return name.upper()[:LONGEST_NAME]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
 

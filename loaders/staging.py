@@ -26,7 +26,8 @@ MAX_WAITING = 2_000
 TEMPORARY = """
 create temp table staged_reject
   (collection text, file text, line bigint, reason text, raw text, rule text, feature text);
-create temp table staged_repair (collection text, file text, line bigint, feature text, reason text, original bytea);
+create temp table staged_repair
+  (collection text, file text, line bigint, feature text, reason text, original bytea, rule text);
 """
 STAGED = """
 create table {staged} as
@@ -232,7 +233,7 @@ class Staging:
         if repairs:
             with self.connection.cursor() as cursor, cursor.copy("copy staged_repair from stdin") as copy:
                 for collection, r in repairs:
-                    copy.write_row((collection, r.file, r.line, r.feature, r.reason, r.original))
+                    copy.write_row((collection, r.file, r.line, r.feature, r.reason, r.original, r.rule))
 
     def _limit_rejects(self, collection: str, rejects: Sequence[Reject]) -> None:
         self.rejected += len(rejects)

@@ -22,25 +22,35 @@ NUMBER = r"^[+-]?[0-9]{1,30}([.,][0-9]{1,30})?([eE][+-]?[0-9]{1,3})?$"
 MAX_INT32 = 2.0**31 - 1
 
 
-def parse_texts(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
-    """Bytes that claim to be UTF-8 as trimmed text; PostgreSQL's text also holds no zero byte."""
+def parse_texts(column: pa.Array, name: str, sieve: Sieve, cut_at: int | None = None) -> pa.Array:
+    """Bytes that claim to be UTF-8 as trimmed text; PostgreSQL's text also holds no zero byte.
+
+    `cut_at`: how many bytes the publisher cuts texts down to; one as long that ends within a character is mended.
+    """
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
-        column = _only_valid(column, name, sieve)
+        column = _only_valid(column, name, sieve, cut_at)
     zero = to_mask(pc.match_substring(column, "\0"))
     sieve.refuse(zero, lambda _: f"{name} holds a zero byte; text must not", "encoding")
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(trimmed, EMPTY), None, trimmed)
 
 
-def _only_valid(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
+def _only_valid(column: pa.Array, name: str, sieve: Sieve, cut_at: int | None) -> pa.Array:
     faults: dict[int, str] = {}
     texts: list[str | None] = []
     for index, content in enumerate(column.cast(pa.binary()).to_pylist()):
+        if content is None:
+            texts.append(None)
+            continue
         try:
-            texts.append(None if content is None else content.decode())
+            texts.append(content.decode())
         except UnicodeDecodeError as error:
+            if len(content) == cut_at and error.end == cut_at and error.reason == "unexpected end of data":
+                texts.append(content[: error.start].decode())
+                sieve.note_repair(index, f"{name} was cut within a character", content, "encoding")
+                continue
             texts.append(None)
             faults[index] = describe_bytes(error)
     sieve.refuse(np.isin(np.arange(len(column)), list(faults)), lambda i: f"{name}: {faults[i]}", "encoding")
