@@ -20,7 +20,8 @@ from psycopg import sql
 from server.errors import NotFitting
 from server.formats.arrow import ArrowReader
 from server.formats.gdal import Options, write_batches
-from server.formats.outline import Column, Outline
+from server.formats.layer import About, Encoder, Format, Layer
+from server.formats.outline import Column, Outline, to_outline
 from server.formats.source import Source
 
 MEDIA_TYPE = "application/zip"
@@ -39,6 +40,15 @@ class Measured:
     longest: tuple[int, ...]
     cut: tuple[int, ...]
     positions: int
+
+
+def columns(layer: Layer) -> sql.Composable:
+    """SQL of a batch over table alias t."""
+    return ArrowReader(to_outline(layer), lists=False).columns
+
+
+def _no_encoder(layer: Layer, about: About) -> Encoder:
+    raise TypeError(f"{layer.collection.id}: a Shape is made as a whole file, by write_shape")
 
 
 def write_shape(outline: Outline, source: Source, path: Path) -> int:
@@ -147,3 +157,6 @@ def to_field_list(columns: Sequence[Column], names: Sequence[str], measured: Mea
     for column, name, cut in zip(columns, names, measured.cut, strict=True):
         writer.writerow([name, column.name, column.title, column.description, cut])
     return "\ufeff" + text.getvalue()
+
+
+SHAPE = Format("shp", MEDIA_TYPE, "zip", "Shape", columns, _no_encoder, items=False)
