@@ -36,6 +36,7 @@ from server.search import routes as search
 from server.settings import Settings
 from server.state import Registry
 from server.static import Static
+from server.tilecache import TileCache
 from server.tiles import routes as tiles
 from server.ui.pages import Pages
 
@@ -48,7 +49,7 @@ OPTIONS_HEADERS = {
     "Allow": problems.ALLOWED_METHODS,
     "Access-Control-Allow-Methods": f"{problems.ALLOWED_METHODS}, POST",
     "Access-Control-Allow-Headers": "Accept, Accept-Language, Content-Type, "
-    "If-Modified-Since, If-None-Match, Range, X-Request-ID",
+    "If-Match, If-Modified-Since, If-None-Match, If-Range, Range, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
 
@@ -141,7 +142,8 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
         repr((version("opennrw-geo"), service, collections, pages.version)).encode(), digest_size=12
     ).hexdigest()
     place = make_place(settings)
-    return Context(settings, service, Registry(collections), database, pages, fingerprint, place), collections
+    tiles = TileCache(database, settings.tile_memory << 20, settings.tile_cache << 20, settings.home / "tiles.lock")
+    return Context(settings, service, Registry(collections), database, pages, fingerprint, place, tiles), collections
 
 
 class Compression(CompressMiddleware):
@@ -208,6 +210,7 @@ def _lifespan(
         await context.database.open()
         await check_schema(context.database, collections)
         await context.registry.refresh(context.database)
+        context.tiles.open()
         watcher = asyncio.create_task(context.registry.watch(context.database))
         try:
             yield
@@ -215,6 +218,7 @@ def _lifespan(
             watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
+            await context.tiles.close()
             await context.database.close()
 
     return lifespan

@@ -25,6 +25,7 @@ from server.negotiation import HTML, JSON, choose_format, choose_language
 from server.parameters import parse_query
 from server.settings import Settings
 from server.state import Registry, State
+from server.tilecache import TileCache
 from server.ui.pages import Pages
 
 HOST = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$")
@@ -44,6 +45,7 @@ class Context:
     pages: Pages
     fingerprint: str
     place: Place
+    tiles: TileCache
     kept: Kept = field(default_factory=Kept)
 
 

@@ -49,6 +49,18 @@ class Settings(BaseSettings):
     statement_timeout: int = Field(
         default=30, ge=1, validation_alias="OPENNRW_STATEMENT_TIMEOUT", description="seconds"
     )
+    tile_cache: int = Field(
+        default=2048,
+        ge=0,
+        validation_alias="OPENNRW_TILE_CACHE",
+        description="MiB of made tiles that the database keeps for all servers; 0: none; alike for all of them",
+    )
+    tile_memory: int = Field(
+        default=64,
+        ge=0,
+        validation_alias="OPENNRW_TILE_MEMORY",
+        description="MiB of tiles in the memory of each worker process",
+    )
     admin_token: str | None = Field(
         default=None,
         min_length=16,
