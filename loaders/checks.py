@@ -8,6 +8,8 @@ from loaders.report import Check, Counts
 from loaders.staging import Table
 
 LEAST_SHARE = 0.9
+# so many rejected rows are no share yet
+FEW_REJECTS = 20
 # what a row can break, and what is said of a collection of which no row does
 ROW_RULES = {
     "lines": "every line is a row of text",
@@ -63,6 +65,8 @@ def find_refusals(checks: list[Check], official: bool, accept_shrink: bool) -> l
     """
     remedies = {
         "usable": "See the rejects for the reasons.",
+        "rejected": "See the rejects for the reasons and tell the publisher. If the rows are rightly left out, raise "
+        "`rejected` of the collection in the loader's source.yaml.",
         "min": "Compare the delivery with the publisher's page; load a deliberate part with --from."
         if official
         else "",
@@ -79,6 +83,12 @@ def _check_numbers(connection: Connection, table: Table, source: CollectionSourc
     usable, name = counts.usable, table.collection
     return [
         Check(name, "usable", usable > 0, f"{usable} of {counts.read} rows can be used"),
+        Check(
+            name,
+            "rejected",
+            counts.rejected <= max(FEW_REJECTS, source.rejected * counts.read),
+            f"{counts.rejected} of {counts.read} rows rejected, at most {source.rejected:.1%} are allowed",
+        ),
         Check(name, "min", usable >= source.min, f"{usable} features, the manifest expects at least {source.min}"),
         Check(
             name,

@@ -55,8 +55,9 @@ class CollectionSource(Strict):
 
     `min`: features in the whole state at least; `key`: the column that tells rows apart; `columns`: name to type, in a
     Shape file in upper case and cut to ten characters; `optional`: those that only some editions have; `date`: the
-    column that says how current a row is; `since`: the year before which no date can lie; `volatile`: columns of the
-    table whose change alone is no change of the feature, such as the date of the delivery in every row.
+    column that says how current a row is; `since`: the year before which no date can lie; `rejected`: the largest share
+    of rows that may be rejected, see checks.FEW_REJECTS; `volatile`: columns of the table whose change alone is no
+    change of the feature, such as the date of the delivery in every row.
     """
 
     min: int = Field(ge=1)
@@ -66,6 +67,7 @@ class CollectionSource(Strict):
     layer: str | None = None
     date: Identifier | None = None
     volatile: tuple[Identifier, ...] = Field(default=(), strict=False)
+    rejected: float = Field(default=0.01, ge=0, le=1)
     since: int = Field(default=1900, ge=1500)
     ags: KnownKeys | None = None
 

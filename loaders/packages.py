@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from loaders.checks import LEAST_SHARE
-from loaders.errors import SourceError
+from loaders.errors import InvalidDelivery
 from loaders.manifest import Manifest
 from loaders.report import Check
 from loaders.staging import Table
@@ -65,14 +65,15 @@ def package_of(name: str, manifest: Manifest) -> str | None:
 def find_packages(names: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
     """The packages that the delivered files hold, sorted; empty for a product without packages.
 
-    Raises SourceError for a file whose package cannot be told: its features would replace others'.
+    Raises InvalidDelivery for a file whose package cannot be told: its features would replace others'.
     """
     if manifest.packages is None:
         return ()
     keys = {name: package_of(name, manifest) for name in names}
     unknown = sorted(name for name, key in keys.items() if not key)
     if unknown:
-        raise SourceError(
+        raise InvalidDelivery(
+            "files",
             f"{unknown[0]} does not say which package it holds: the file's name must be like '{manifest.file}'. "
             "Give the file under the publisher's name.",
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 from psycopg import Connection, sql
 
@@ -87,7 +88,11 @@ class _Load:
     def run(self, stored: list[StoredFile]) -> None:
         """Bring the stored files in, unless the same ones came in before."""
         digest = digest_delivery(self.manifest, stored)
-        packages = find_packages([file.record.name for file in stored], self.manifest)
+        try:
+            packages = find_packages([file.record.name for file in stored], self.manifest)
+        except InvalidDelivery as error:
+            Staging(self.connection, {}, self.options.progress)  # no row was read, none is rejected
+            self._refuse_for(error, digest)
         self.report.packages = list(packages) or None
         wait_for_turn(self.connection, self.report, self.options.progress)
         sources = self.manifest.collections
@@ -105,8 +110,7 @@ class _Load:
                 self._start_anew(tables)
                 self._load(stored, tables, digest, {})
         except InvalidDelivery as error:
-            self.report.checks.append(Check(error.collection, error.rule, False, str(error)))
-            self._refuse([str(error)], digest)
+            self._refuse_for(error, digest)
 
     def _read_known(self, tables: dict[str, Table]) -> dict[str, Known]:
         """What can be recognised of the delivery: records of whole products."""
@@ -192,7 +196,11 @@ class _Load:
         of_whole = {"min", "shrink"}
         return [c for c in checks if c.rule not in of_whole] + check_packages(self.connection, table, scope)
 
-    def _refuse(self, reasons: list[str], digest: str) -> None:
+    def _refuse_for(self, error: InvalidDelivery, digest: str) -> NoReturn:
+        self.report.checks.append(Check(error.collection, error.rule, False, str(error)))
+        self._refuse([str(error)], digest)
+
+    def _refuse(self, reasons: list[str], digest: str) -> NoReturn:
         self.report.status = "refused"
         self.report.rejects, self.report.first_rejects = read_rejects(self.connection)
         text = "\n".join(reasons)

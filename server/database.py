@@ -28,6 +28,10 @@ KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count"
 LIFETIME = 300
 PRIMARY_CONNECT_TIMEOUT = 2  # seconds; there is a standby to go on with
 PRIMARY_CONNECTIONS = 2
+WARM_UP = tuple(
+    b"select ST_Transform(ST_SetSRID(ST_MakePoint(400000, 5700000), 25832), %d)" % srid
+    for srid in sorted({crs.srid for crs in OFFERED})
+)
 BY_VALUES = b"set local plan_cache_mode = force_custom_plan"
 AT_HAND = 1.0  # seconds that connections are lent anew without the pool, which costs a tenth of a small page
 POLL = 1  # seconds between looks at the states where no primary can be listened to
@@ -132,7 +136,7 @@ class Database:
             open=False,
             # psycopg drops every statement of a connection, also ours, where it kept one and rolls back
             kwargs={"autocommit": True, "prepare_threshold": None},
-            configure=_configure,
+            configure=self._configure,
             reconnect_timeout=5,  # then the next request tries anew; its pauses double, so longer would wait longer
             max_lifetime=LIFETIME,
         )
@@ -160,6 +164,17 @@ class Database:
             self._keeper.cancel()
         await self._put_back()
         await self._pool.close()
+
+    async def _configure(self, connection: Connection) -> None:
+        """Bytes for text; and PROJ's first use of each CRS, some 40 ms, before a client waits for it.
+
+        Not while one waits: after a crash all come at once for connections that are all new.
+        """
+        _take_text_as_bytes(connection)
+        for statement in WARM_UP:
+            if self._pool.get_stats()["requests_waiting"]:
+                return
+            await connection.execute(statement)
 
     async def fetch(
         self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False, seconds: int | None = None
@@ -333,14 +348,6 @@ def _too_slow() -> QueryTooSlow:
     return QueryTooSlow(
         "The query ran longer than this service allows. Ask for a smaller area, add a filter or lower the limit."
     )
-
-
-async def _configure(connection: Connection) -> None:
-    """Bytes for text; and PROJ's first use of each CRS, some 40 ms, before a client waits for it."""
-    _take_text_as_bytes(connection)
-    point = "ST_SetSRID(ST_MakePoint(400000, 5700000), 25832)"
-    warm = ", ".join(f"ST_Transform({point}, {srid})" for srid in sorted({crs.srid for crs in OFFERED}))
-    await connection.execute(f"select {warm}".encode())
 
 
 def _take_text_as_bytes(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from loaders.errors import InvalidDelivery
 from loaders.fetch import list_source
 from loaders.manifest import Manifest
 from loaders.packages import find_packages
@@ -21,7 +22,10 @@ def enqueue_packages(settings: Settings, job: int, manifest: Manifest, request: 
     if manifest.packages is None or request.packages or request.dry_run:
         return []
     files = list_source(request.source or manifest.url, manifest, SHORT_PATIENCE)
-    packages = find_packages([file.name for file in files], manifest)
+    try:
+        packages = find_packages([file.name for file in files], manifest)
+    except InvalidDelivery:
+        return []  # the load of the whole refuses the delivery and records it
     if len(packages) < 2:
         return []
     with connect_queue(settings) as connection, connection.transaction():

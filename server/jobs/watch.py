@@ -25,7 +25,12 @@ LAST_FILES = """
 select f.name, f.size, f.listed from provenance.file f where f.delivery = (
   select max(id) from provenance.delivery where dataset = %s and source = %s)
 """
-HAS_FAILED = "select exists (select from procrastinate_jobs where id = %s and status = 'failed')"
+# the load, or one of the packages that it was divided into
+HAS_FAILED = """
+select exists (select from procrastinate_jobs w join procrastinate_jobs j on j.id = w.id or (
+    j.id > w.id and j.task_name = w.task_name and j.args ? 'packages' and j.args - 'packages' = w.args - 'packages')
+  where w.id = %s and j.status = 'failed')
+"""
 REMEMBER = "update watch set seen = %s, job = %s where dataset = %s"
 NOTE = "update watch set last_poll = clock_timestamp(), result = %s where dataset = %s"
 ADD = """

@@ -14,12 +14,13 @@ MAX_DELIVERIES = 100
 DELIVERIES = b"""
 select json_build_object(
   'id', d.id, 'dataset', d.dataset, 'status', d.status, 'refusal', d.refusal, 'source', d.source, 'loader', d.loader,
-  'started', d.started, 'finished', d.finished, 'digest', d.digest,
+  'started', d.started, 'finished', d.finished, 'digest', d.digest, 'rollback_of', d.rollback_of,
+  'packages', d.packages,
   'files', (select coalesce(json_agg(json_build_object('name', f.name, 'url', f.url, 'size', f.size,
      'sha256', f.sha256, 'listed', f.listed, 'fetched', f.fetched) order by f.name), '[]')
      from provenance.file f where f.delivery = d.id),
   'counts', (select row_to_json(l) from (select read, inserted, updated, unchanged, rejected, duplicate, deleted,
-     repaired from provenance.load where delivery = d.id and collection = %(collection)s) l),
+     repaired, kept from provenance.load where delivery = d.id and collection = %(collection)s) l),
   'checks', (select coalesce(json_agg(json_build_object('rule', c.rule, 'passed', c.passed, 'detail', c.detail)
      order by c.rule), '[]') from provenance.checked c where c.delivery = d.id and c.collection = %(collection)s)
 )::text::bytea

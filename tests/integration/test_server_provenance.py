@@ -14,19 +14,20 @@ def test_the_document_tells_deliveries_files_counts_and_checks(client: httpx.Cli
     count = truth("select count(*) from geobasis.messpunkt")[0][0]
     assert (document["collection"], document["version"], document["features"]) == ("messpunkt", 1, count)
     (delivery,) = document["deliveries"]
-    assert {k: delivery[k] for k in ("id", "dataset", "status", "source", "loader", "refusal")} == {
+    assert {k: delivery[k] for k in ("id", "dataset", "status", "source", "loader", "refusal", "rollback_of")} == {
         "id": 1,
         "dataset": "probe",
         "status": "published",
         "source": "https://example.org/probe/",
         "loader": "probe 1",
         "refusal": None,
+        "rollback_of": None,
     }
     (file,) = delivery["files"]
     assert (file["name"], file["size"], file["listed"]) == ("größe <1>.zip", 4711, "2026-06-30")
     assert file["sha256"] == "0a" * 32
     counts = {"read": 10, "inserted": 5, "updated": 1, "unchanged": 1, "rejected": 2, "duplicate": 1}
-    assert delivery["counts"] == {**counts, "deleted": 0, "repaired": 0}
+    assert delivery["counts"] == {**counts, "deleted": 0, "repaired": 0, "kept": 0}
     assert delivery["checks"] == [{"rule": "at least 1 row", "passed": True, "detail": "found 10 <rows>"}]
     assert delivery["started"] == "2026-07-01T11:00:00+00:00"
 

@@ -46,6 +46,7 @@ def test_a_good_one() -> None:
             "line 9: collections.eins.columns.oi: Input should be 'text', 'date', 'integer' or",
         ),
         ("{oi: text}", "{}", "line 9: collections.eins.columns: Dictionary should have at least 1 item"),
+        ("{min: 1,", "{rejected: 2, min: 1,", "line 9: collections.eins.rejected: Input should be less than or equal"),
         ("key: oi", "key: id", "line 9: collections.eins: key names 'id', which is none of the columns oi"),
         (
             "date: stand",

@@ -14,7 +14,8 @@ import pytest
 from loaders.errors import LoadError
 from loaders.run import LoadOptions, load_dataset
 from server.errors import NotFound
-from server.jobs.enqueue import cancel_job
+from server.jobs.enqueue import cancel_job, enqueue_load
+from server.jobs.requests import LoadRequest
 from server.jobs.watch import add_watch, list_watched, poll, remove_watch, take_due
 
 pytestmark = pytest.mark.timeout(180)
@@ -83,6 +84,23 @@ def test_a_failed_load_is_tried_again_a_cancelled_one_is_not(queue: Any, site: s
     assert other.job not in {job, None}
     cancel_job(queue.settings, queue.connection, int(other.job or 0))
     assert poll(queue.settings, "gebref").outcome == "nothing new"
+
+
+def test_a_load_of_which_a_package_failed_is_tried_again(queue: Any, site: str, publish: Publish) -> None:
+    publish("A1")
+    add_watch(queue.connection, "gebref", site, 3600)
+    whole = poll(queue.settings, "gebref").job
+    one, other = (
+        enqueue_load(queue.settings, queue.connection, LoadRequest("gebref", site, packages=(package,)))
+        for package in ("05113", "05314")
+    )
+    done = "update procrastinate_jobs set status = 'succeeded' where id = any(%s)"
+    queue.connection.execute(done, [[whole, one]])
+    assert poll(queue.settings, "gebref").outcome == "nothing new"
+    queue.connection.execute("update procrastinate_jobs set status = 'failed' where id = %s", [other])
+    again = poll(queue.settings, "gebref")
+    assert again.outcome == "new"
+    assert poll(queue.settings, "gebref").job == again.job, "the failed one is dealt with"
 
 
 def test_a_worker_polls_loads_and_does_not_load_again_what_was_refused(

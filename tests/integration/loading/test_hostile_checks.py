@@ -74,6 +74,7 @@ def test_dry_run_gives_the_whole_report_and_changes_nothing(
         "columns",
         *ROW_RULES,
         "usable",
+        "rejected",
         "min",
         "shrink",
         "ags",
@@ -125,6 +126,23 @@ def test_checks_are_recorded(load: Load, connection: Connection, write_addresses
         "1 row rejected, the first: gebref.txt, line 2: qua is 'X', it must be one of A, B, C",
     )
     assert _check(report, "columns")[1].startswith("as in the manifest: nba, oid, qua, landschl")
+
+
+def test_too_many_rejected_rows(load: Load, connection: Connection, write_addresses: Write, address: Address) -> None:
+    """Twenty are a few; more are refused where they are more than the manifest's share."""
+    rows = [address(f"A{number}", qua="X" if number < 21 else "A") for number in range(100)]
+    report = load("gebref", write_addresses(*rows[1:]))
+    assert _check(report, "rejected") == (True, "20 of 99 rows rejected, at most 1.0% are allowed")
+    with pytest.raises(DeliveryRefused) as refused:
+        load("gebref", write_addresses(*rows))
+    assert (
+        "adresse: 21 of 100 rows rejected, at most 1.0% are allowed. See the rejects for the reasons and tell the "
+        "publisher. If the rows are rightly left out, raise `rejected` of the collection in the loader's source.yaml."
+    ) in str(refused.value)
+    rejects = "(select count(*) from provenance.reject r where r.delivery = d.id)"
+    recorded = f"select status, {rejects} from provenance.delivery d order by id"
+    assert connection.execute(recorded.encode()).fetchall() == [("published", 20), ("refused", 21)]
+    assert connection.execute("select count(*) from geobasis.adresse").fetchone() == (79,)
 
 
 def test_keys_that_the_boundaries_lack(

@@ -167,11 +167,14 @@ def test_packages_at_the_same_time(
 
 
 def test_files_and_manifest_must_fit(
-    load_packages: LoadPackages, folder: Path, address: Address, manifest: Manifest
+    load_packages: LoadPackages, connection: Connection, folder: Path, address: Address, manifest: Manifest
 ) -> None:
     (folder / "adressen.txt").write_text(address("A1") + "\n")
-    with pytest.raises(SourceError, match=r"adressen\.txt does not say which package it holds: the file's name"):
+    with pytest.raises(DeliveryRefused, match=r"adressen\.txt does not say which package it holds: the file's name"):
         load_packages()
+    recorded = connection.execute("select status, packages, refusal from provenance.delivery").fetchall()
+    assert [row[:2] for row in recorded] == [("refused", None)]
+    assert "Give the file under the publisher's name" in recorded[0][2]
     text = f"dataset: a\nversion: 1\ntitle: A\nurl: https://a/\nfile: {manifest.file}\nreads: [.txt]\ncollections: {{}}"
     with pytest.raises(Exception, match="packages: where files are packages"):
         parse_manifest(
