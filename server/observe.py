@@ -34,7 +34,10 @@ SAFE_HEADERS = (
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
 )
 # Any page may read the data, which are public: no cookie and no key is involved
-EXPOSED = "Link, Content-Crs, ETag, Memento-Datetime, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-ID"
+EXPOSED = (
+    "Accept-Ranges, Content-Crs, Content-Disposition, Content-Range, ETag, Link, Location, Memento-Datetime, "
+    "OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-ID"
+)
 OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
 HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)
 CLIENT_LEFT = 499  # as other servers log a request whose client did not wait for the answer

@@ -5,6 +5,7 @@ from typing import Any
 from server.catalogue import LANGUAGES, Language
 from server.cql2.filter import LANGUAGES as LANGUAGES_OF_FILTERS
 from server.crs import CRS84, OFFERED
+from server.exports.kinds import KINDS
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.negotiation import GEOJSON, HTML
 
@@ -22,6 +23,7 @@ def components(lang: Language, collections: list[str], named: list[tuple[str, di
         "parameters": {name: {"name": name, **value} for name, value in parameters.items()}
         | _formats()
         | _search_parameters()
+        | _file_parameters()
         | dict(named),
         "headers": _headers(),
         "responses": _responses(),
@@ -115,6 +117,32 @@ def _search_parameters() -> dict[str, Any]:
         "searchLimit": ("limit", "Number of answers", limit),
     }
     return {key: {"name": name, **_query(text, schema)} for key, (name, text, schema) in texts.items()}
+
+
+def _file_parameters() -> dict[str, Any]:
+    """Those of downloads."""
+    key = {"type": "string", "pattern": r"^(\d{2}|\d{3}|\d{5}|\d{8})$"}
+    crs = {"type": "string", "format": "uri", "enum": [c.uri for c in OFFERED]}
+    area = "Only what belongs to this municipality (8 digits), district (5), region (3): its official key, `05113000`"
+    query: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "area": ("area", area, key),
+        "fileCrs": ("crs", "CRS of the file; without it as delivered, of GeoJSON longitude and latitude", crs),
+        "fileFormat": (
+            "f",
+            "Format of the file",
+            {"type": "string", "enum": list(KINDS), "default": next(iter(KINDS))},
+        ),
+    }
+    paths = {
+        "fileName": ("fileName", "Name of the file, taken from a link `enclosure`, or `SHA256SUMS`", STRING),
+        "cutKey": ("key", "Names the part that was asked for", {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
+    }
+    ranges = {"name": "Range", "in": "header", "description": "Parts of the file: `bytes=0-499`", "schema": STRING}
+    return (
+        {key: {"name": name, **_query(text, schema)} for key, (name, text, schema) in query.items()}
+        | {key: {"name": name, **_path(text, schema)} for key, (name, text, schema) in paths.items()}
+        | {"Range": ranges}
+    )
 
 
 def _formats() -> dict[str, Any]:

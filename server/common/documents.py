@@ -6,6 +6,7 @@ from server.catalogue import Collection
 from server.common.conformance import CONFORMANCE
 from server.cql2.functions import FUNCTIONS
 from server.crs import CRS84, ETRS89_UTM32, OFFERED
+from server.enclosures import enclosures
 from server.exchange import Exchange
 from server.links import OGC_REL, Link, link
 from server.negotiation import GEOJSON, HTML, JSON, OPENAPI, SCHEMA_JSON
@@ -145,6 +146,8 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
             JSON,
             "Vektorkacheln" if german else "Vector tiles",
         ),
+        *enclosures(exchange, collection),
+        link("related", exchange.href(*at, "downloads"), JSON, "Dateien" if german else "Files"),
         link("provenance", exchange.href(*at, "provenance"), JSON, "Herkunft" if german else "Provenance"),
         link("provenance", exchange.href(*at, "provenance", f="html"), HTML, "Herkunft" if german else "Provenance"),
         _licence(exchange),

@@ -134,7 +134,51 @@ def _collection_paths() -> dict[str, Any]:
     paths = {path: operation(*described, collection_id) for path, described in table.items()}
     paths[f"{at}/schema"]["get"]["parameters"][0] = ref("parameters", "schemaFormat")
     paths[f"{at}/items/{{featureId}}/versions"] = _versions()
+    paths |= _file_paths(at, collection_id)
     return {**paths, f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile()}
+
+
+def _file_paths(at: str, collection_id: list[dict[str, Any]]) -> dict[str, Any]:
+    """Files of whole collections, and of parts of them."""
+    pages = {JSON: "object", HTML: "html"}
+    cut = [*collection_id, ref("parameters", "cutKey")]
+    asked = [ref("parameters", name) for name in ("area", "fileCrs", *FILTER)]
+    later = {"description": "The file is being made: see the status at Location", **_content({JSON: "object"})}
+    found = operation("getDownload", "data", "A part of a collection as a file", {}, [*collection_id, *asked])
+    found["get"]["parameters"][0] = ref("parameters", "fileFormat")
+    return {
+        f"{at}/downloads": operation("getDownloads", "data", "Files of the collection", pages, collection_id),
+        f"{at}/downloads/{{fileName}}": _file("getFile", [*collection_id, ref("parameters", "fileName")]),
+        f"{at}/download": {
+            "get": {
+                **found["get"],
+                "responses": {
+                    **_file("", [])["get"]["responses"],
+                    "202": later,
+                    "303": {"description": "To the file of the whole collection, or in a browser to the status"},
+                    **{code: ref("responses", "Unavailable") for code in ("503", "507")},
+                },
+            }
+        },
+        f"{at}/download/{{key}}": operation("getDownloadStatus", "data", "How far a part is", pages, cut),
+        f"{at}/download/{{key}}/{{fileName}}": _file("getDownloadFile", [*cut, ref("parameters", "fileName")]),
+    }
+
+
+def _file(operation_id: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """A file, whole or in parts (RFC 9110, 14)."""
+    found = operation(operation_id, "data", "A file", {}, [*parameters, ref("parameters", "Range")])
+    answers = found["get"]["responses"]
+    answers["200"] |= _content({"*/*": "binary"})
+    answers["206"] = {"description": "Parts of the file", **_content({"*/*": "binary"})}
+    for code in ("410", "412", "416", "422"):
+        answers[code] = ref("responses", "InvalidParameter")
+    found["get"]["parameters"] = found["get"]["parameters"][1:]
+    return found
+
+
+def _content(content: dict[str, str]) -> dict[str, Any]:
+    return {"content": {media: {"schema": ref("schemas", name)} for media, name in content.items()}}
 
 
 def _items(collection: Collection, lang: Language) -> dict[str, Any]:

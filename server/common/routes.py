@@ -1,5 +1,6 @@
 """Landing page, conformance, API definition, collections, schemas, and the pages that are only HTML."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import Collection
+from server.common.areas import read_areas
 from server.common.documents import (
     collection_document,
     collections_document,
@@ -17,7 +19,8 @@ from server.common.documents import (
 from server.common.examples import read_examples
 from server.common.openapi import api_definition
 from server.common.schemas import collection_schema, feature_schema, queryables_schema, sortables_schema, strict_schema
-from server.exchange import Exchange, open_exchange, respond_document, to_page_state, validators
+from server.enclosures import entries, offers_stamp
+from server.exchange import Exchange, Validators, open_exchange, respond_document, to_page_state, validators
 from server.negotiation import HTML, JSON, OPENAPI, SCHEMA_JSON
 
 API_FORMATS = {"json": OPENAPI, "html": HTML}
@@ -56,7 +59,9 @@ async def get_api_reference(request: Request) -> Response:
 async def get_collections(request: Request) -> Response:
     """/collections"""
     exchange = open_exchange(request)
-    return respond_document(exchange, lambda: collections_document(exchange), "collections.html")
+    return respond_document(
+        exchange, lambda: collections_document(exchange), "collections.html", marks=_marks(exchange)
+    )
 
 
 async def get_collection(request: Request) -> Response:
@@ -68,11 +73,18 @@ async def get_collection(request: Request) -> Response:
         exchange,
         lambda: collection_document(exchange, collection, state),
         "collection.html",
-        marks=validators(exchange, exchange.context.registry.version, state.published),
+        marks=_marks(exchange, state.published),
         collection=collection,
         state=to_page_state(state),
+        files=entries(exchange, collection),
+        areas=await read_areas(exchange),
         examples=await _examples(exchange, collection),
     )
+
+
+def _marks(exchange: Exchange, modified: datetime | None = None) -> Validators:
+    """Of what changes with the data and with the files for download."""
+    return validators(exchange, (exchange.context.registry.version, offers_stamp(exchange)), modified)
 
 
 async def get_queryables(request: Request) -> Response:

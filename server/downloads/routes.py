@@ -54,6 +54,7 @@ async def get_downloads(request: Request) -> Response:
         collection=collection,
         state=to_page_state(exchange.state(collection)),
         files=entries(exchange, collection),
+        areas={},
     )
 
 

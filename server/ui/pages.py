@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from server.catalogue import LANGUAGES, Collection, Property, Service
+from server.crs import BY_URI
 from server.ui import apidoc, describe, formatting, maps
 from server.ui.texts import read_texts
 
@@ -55,6 +56,8 @@ class Pages:
             "selected": None,
             "as_of": None,
             "examples": None,
+            "files": (),
+            "areas": {},
             **context,
             "lang": lang,
             "service": self.service,
@@ -239,6 +242,10 @@ def _neighbours(context: Context, feature: Mapping[str, Any], collection: Collec
     return describe.neighbours(collection, feature, context["collections"])
 
 
+def _crs_name(uri: str) -> str:
+    return BY_URI[uri].name
+
+
 def _iso(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
@@ -250,6 +257,7 @@ FILTERS = {
     "bytes": _bytes,
     "extent": _extent,
     "duration": _duration,
+    "crs_name": _crs_name,
     "text": _text,
     "value": _value,
     "feature_title": _feature_title,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from server.catalogue import LANGUAGES, Collection, Service
+from server.crs import ETRS89_UTM32
 from server.features.sorting import SortKey
 from server.ui.pages import Pages
 from server.ui.texts import read_texts
@@ -66,6 +67,7 @@ ADRESSE = make_collection(
     },
 )
 COLLECTIONS = [GEMEINDE, ADRESSE, make_collection("andere", "fremd", "LineString", {})]
+BASE = "http://test/geo"
 STATE = {
     "features": 12345,
     "published": "2026-07-02T12:00:00+00:00",
@@ -242,8 +244,46 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "problem.html", "/collections/x/items", {"problem": {**problem, "rule": "a", "remedy": "b"}}
     yield "problem.html", "/collections/x/items/y", {"problem": {"status": 404, "title": "Not found"}}
     yield "problem.html", "/x", {"problem": {"status": 418, "title": "Teapot", "allowed": ["a", "b"]}}
+    yield from download_cases(at)
     yield "accessibility.html", "/accessibility", {}
     yield "privacy.html", "/privacy", {}
+
+
+def download_cases(at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    stored = {
+        "kind": "gpkg",
+        "name": "gemeinde_05111000.gpkg",
+        "size": 4711,
+        "sha256": "0a" * 32,
+        "features": 3,
+        "version": 2,
+        "published": "2026-07-02T12:00:00+00:00",
+        "updated": "2026-07-02T13:00:00+00:00",
+        "crs": ETRS89_UTM32.uri,
+    }
+    known = {"format": "gpkg", "title": "GeoPackage", "type": "application/geopackage+sqlite3"}
+    file = {**known, **stored, "href": "http://test/geo/x", "length": 4711, "name": "gemeinde.gpkg"}
+    files = [
+        {**file, "current": True},
+        {**file, "format": "fgb", "current": False},
+        {**known, "missing": "not made yet"},
+        {**known, "missing": "larger than <2> GB"},
+    ]
+    areas = {"gemeinde": [("05111000", "Köln & <Umland>")]}
+    made = {"collection": GEMEINDE, "state": STATE, "files": files}
+    yield "collection.html", at, {**made, "states": STATES, "document": {"links": []}, "areas": areas}
+    yield "downloads.html", f"{at}/downloads", made
+    yield "downloads.html", f"{at}/downloads", {**made, "files": files[2:]}
+    status = {"status": "running", "progress": 40, "request": {"area": "05111000"}, "links": []}
+    done = {**status, "status": "successful", "links": [{"rel": "enclosure", "href": f"{BASE}{at}/x", "title": "CSV"}]}
+    cut = {"stored": stored, "expires": "2026-07-03T13:00:00+00:00"}
+    for document, found in (
+        (status, None),
+        ({**status, "status": "accepted", "before": 2}, None),
+        ({**status, "status": "failed", "message": "<no> room"}, None),
+        (done, cut),
+    ):
+        yield "download.html", f"{at}/download/1", {"collection": GEMEINDE, "document": document, "cut": found}
 
 
 CASES = list(cases())
@@ -332,6 +372,7 @@ def test_links_stay_below_the_base_path(pages: Pages, case: tuple[str, str, dict
 
 def test_every_template_is_rendered() -> None:
     parts = {"base.html", "macros.html", "collection_table.html", "contact.html", "mark.svg.html", "use.html"}
+    parts.add("download_files.html")
     assert {p.name for p in TEMPLATES} - parts == {template for template, _, _ in CASES}
 
 

@@ -107,10 +107,19 @@ function openTarget() {
   if (target?.tagName === "DETAILS") target.open = true;
 }
 
+// Something is being made: look again, as long as the page is seen.
+function startReload(link) {
+  setTimeout(() => {
+    if (document.hidden) document.addEventListener("visibilitychange", () => location.reload(), { once: true });
+    else location.reload();
+  }, Number(link.dataset.reload) * 1000);
+}
+
 const theme = document.getElementById("theme");
 if (theme) startTheme(theme);
 document.querySelectorAll("[data-copy]").forEach(startCopy);
 document.querySelectorAll("[data-tabs]").forEach(startTabs);
+document.querySelectorAll("[data-reload]").forEach(startReload);
 const filter = document.getElementById("filter");
 if (filter) startFilter(filter);
 openTarget();
