@@ -5,11 +5,12 @@ An unknown key, a wrong type or a double key is an error that names file and lin
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from loaders.codes import read_codelist
 from server.errors import ConfigurationError
 
 Language = Literal["de", "en"]
@@ -27,7 +28,7 @@ STORAGE_SRID = 25832
 RESERVED = frozenset(
     {
         *("f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "sortby", "resultType", "asOf"),
-        *("properties", "exclude-properties", "skipGeometry", "zoom-level", "q"),
+        *("properties", "exclude-properties", "skipGeometry", "zoom-level", "q", "profile"),
         *("filter", "filter-lang", "filter-crs"),
         *("fid", "id", "geom", "oid", "delivery", "digest", "valid_from", "valid_to", "ended_by"),
     }
@@ -66,12 +67,23 @@ class Keywords(Strict):
         return self.de if lang == "de" else self.en
 
 
+def _read_codes(codes: Any) -> Any:
+    """A name stands for an official list, which the loaders share."""
+    if not isinstance(codes, str):
+        return codes
+    try:
+        return read_codelist(codes)
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no code list {codes}: loaders/codelists has no file of that name") from error
+
+
 class Property(Strict):
     """An attribute of a collection's features; `name` is the column and the JSON member.
 
     queryable: an index begins with the column, so it can be filtered by; any other is refused. caseless: an index of
     geobasis.caseless(column) serves casei(), accenti() and ILIKE; without it they look at each feature, and a filter
-    of nothing else may take no longer than `cql2.limits.SCAN_TIMEOUT`.
+    of nothing else may take no longer than `cql2.limits.SCAN_TIMEOUT`. codes: the texts of its codes, or the name of
+    a list in loaders/codelists.
     """
 
     name: str = Field(pattern=PROPERTY_NAME)
@@ -82,7 +94,7 @@ class Property(Strict):
     queryable: bool = False
     caseless: bool = False
     unit: str | None = None
-    codes: dict[str, Text] = Field(default_factory=dict)
+    codes: Annotated[dict[str, Text], BeforeValidator(_read_codes)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _text_can_be_caseless(self) -> Self:

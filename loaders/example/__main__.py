@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from loaders.example.options import ExampleOptions
-from loaders.example.write import write_deliveries
+from loaders.example.write import write_cadastre, write_deliveries
 
 
 def main() -> int:
@@ -17,10 +17,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=default.seed, help="another seed, another region (%(default)s)")
     parser.add_argument("--date", type=dt.date.fromisoformat, default=default.date, help="YYYY-MM-DD (%(default)s)")
     parser.add_argument("--changes", type=float, default=default.changes, help="share changed since then (%(default)s)")
+    parser.add_argument("--districts", type=int, default=0, metavar="N", help="ALKIS of the first N districts as well")
     given = parser.parse_args()
     try:
         options = ExampleOptions(given.addresses, given.seed, given.date, given.changes)
         folders = write_deliveries(given.to, options)
+        if given.districts:
+            folders["alkis"] = write_cadastre(given.to, options, given.districts)
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -23,8 +23,12 @@ NO_QUARTER = ("0000", "")
 
 @dataclass(frozen=True)
 class AddressRows:
-    """Columns of gebref that vary within a place; `number` 0 stands for an address without one."""
+    """Columns of gebref that vary within a place; `number` 0 stands for an address without one.
 
+    `house`: its number in the settlement.
+    """
+
+    house: Ints
     oid: Texts
     quality: Texts
     street_key: Texts
@@ -36,8 +40,13 @@ class AddressRows:
 
 @dataclass(frozen=True)
 class OutlineRows:
-    """`ring` (n, k, 2) clockwise and open, of which the first `corners` points count."""
+    """`ring` (n, k, 2) clockwise and open, of which the first `corners` points count.
 
+    `house`: the one that it belongs to, by its number in the settlement; `main`: it is that house.
+    """
+
+    house: Ints
+    main: Bools
     oid: Texts
     function: Ints
     surveyed: Dates
@@ -50,6 +59,8 @@ class Batch:
     """One place of one municipality. `quarter` is the key and name of its Ortsteil, mostly ("0000", "")."""
 
     municipality: Municipality
+    place: Place
+    settlement: Settlement
     quarter: tuple[str, str]
     addresses: AddressRows
     outlines: OutlineRows
@@ -112,6 +123,7 @@ class _Office:
         order = order[np.lexsort((suffix[order].astype(str), number[order], keys[street[order]].astype(str)))]
         street = street[order]
         addresses = AddressRows(
+            order,
             ids[order],
             quality[order],
             keys[street],
@@ -121,7 +133,8 @@ class _Office:
             changed.entrance[order],
         )
         quarter = (f"{place.number:04d}", place.name) if self._has_quarters and place.number else NO_QUARTER
-        return Batch(self._municipality, quarter, addresses, self._outlines(settlement, changed, surveyed))
+        outlines = self._outlines(settlement, changed, surveyed)
+        return Batch(self._municipality, place, settlement, quarter, addresses, outlines)
 
     def _change(self, place: Place, settlement: Settlement, street: Ints) -> Changed:
         """Has random numbers of its own, so that what does not change stays as it is in the first delivery."""
@@ -146,6 +159,8 @@ class _Office:
         ids[known] = self._serials.ids("AL", new[known])
         surveyed = np.where(changed.touched[outlines.house] | new, np.datetime64(self._options.date), surveyed)
         return OutlineRows(
+            outlines.house[standing],
+            outlines.main[standing],
             ids[standing],
             outlines.function[standing],
             surveyed[standing],

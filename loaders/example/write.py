@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
+from loaders.example.alkis import archive_name, file_name, make_layers, write_geopackage
 from loaders.example.batches import AddressRows, Batch, OutlineRows, make_batches
 from loaders.example.options import ExampleOptions
 from loaders.example.region import LAND_NAME, Region, Unit, make_region
@@ -22,6 +23,7 @@ LAYERS = {"bld": "L", "rbz": "R", "krs": "K", "gem": "G"}
 BOUNDARY_FIELDS = [Field("ART", "C", 40), Field("GN", "C", 40), Field("KN", "C", 40), Field("STAND", "D", 8)]
 OUTLINE_FIELDS = [Field("AGS", "C", 8), Field("OI", "C", 16), Field("GFK", "C", 10), Field("AKTUALITAE", "C", 10)]
 TITLES = {
+    "alkis": "ALKIS, vereinfachtes Schema",
     "dvg1": "Digitale Verwaltungsgrenzen 1",
     "dvg2": "Digitale Verwaltungsgrenzen 2",
     "gebref": "Gebäudereferenzen",
@@ -53,9 +55,23 @@ def write_deliveries(to: Path, options: ExampleOptions) -> dict[str, Path]:
         _pack(Path(texts), folders["gebref"] / ARCHIVES["gebref"], options)
         _pack(Path(shapes), folders["hausumringe"] / ARCHIVES["hausumringe"], options)
     for dataset, folder in folders.items():
-        _write_index(folder / "index.json", _file_index(dataset, folder / ARCHIVES[dataset], options))
+        _write_index(folder / "index.json", _file_index(dataset, [folder / ARCHIVES[dataset]], options))
     _write_index(to / "index.json", _folder_index(options))
     return folders
+
+
+def write_cadastre(to: Path, options: ExampleOptions, districts: int) -> Path:
+    """Writes ALKIS of the first districts below `to`; returns its folder."""
+    folder = to / "alkis"
+    folder.mkdir(parents=True, exist_ok=True)
+    archives = []
+    for key, name, layers in make_layers(options, districts):
+        with tempfile.TemporaryDirectory(dir=to) as scratch:
+            write_geopackage(Path(scratch) / file_name(key, name, options), layers, options)
+            archives.append(folder / archive_name(key, name))
+            _pack(Path(scratch), archives[-1], options)
+    _write_index(folder / "index.json", _file_index("alkis", archives, options))
+    return folder
 
 
 def _generalised(region: Region) -> dict[str, list[Unit]]:
@@ -153,14 +169,19 @@ def _pack(folder: Path, archive: Path, options: ExampleOptions) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def _file_index(dataset: str, archive: Path, options: ExampleOptions) -> dict[str, Any]:
-    file = {"name": archive.name, "size": str(archive.stat().st_size), "timestamp": f"{options.date}T06:00:00.000000"}
-    return {"datasets": [{"name": dataset, "title": TITLES[dataset], "files": [file]}]}
+def _file_index(dataset: str, archives: list[Path], options: ExampleOptions) -> dict[str, Any]:
+    timestamp = f"{options.date}T06:00:00.000000"
+    files = [{"name": path.name, "size": str(path.stat().st_size), "timestamp": timestamp} for path in archives]
+    return {"datasets": [{"name": dataset, "title": TITLES[dataset], "files": files}]}
 
 
 def _folder_index(options: ExampleOptions) -> dict[str, Any]:
     timestamp = f"{options.date}T06:00:00"
-    return {"folders": [{"name": name, "title": title, "timestamp": timestamp} for name, title in TITLES.items()]}
+    return {
+        "folders": [
+            {"name": name, "title": title, "timestamp": timestamp} for name, title in TITLES.items() if name in ARCHIVES
+        ]
+    }
 
 
 def _write_index(path: Path, document: dict[str, Any]) -> None:
