@@ -138,7 +138,7 @@ return ST_Expand(ST_MakeEnvelope(
 create function tiles.parent(cell bigint) returns bigint
 language sql immutable strict parallel safe
 return ((cell >> 33) << 32) | ((cell & 4294967295) >> 1);
-comment on function tiles.parent is 'Number of the cell of twice the size that a cell lies in'
+comment on function tiles.parent is 'Number of the cell of twice the size that a cell lies in';
 
 create function tiles.grown_together(shapes geometry, distance double precision, least_area double precision, detail double precision)
 returns geometry language sql immutable strict parallel safe as $$

@@ -44,7 +44,7 @@ def find_fresh(
     else:
         # the four cells of a cell
         within = sql.SQL(
-            "join (select c.fid, ((c.fid >> 32) << 33) + ((c.fid & 4294967295) << 1) + dy * (1::bigint << 32) + dx as part "
+            "join (select c.fid, ((c.fid >> 32) << 33) + ((c.fid & 4294967295) << 1) + (dy::bigint << 32) + dx as part "
             "from affected c, generate_series(0, 1) dx, generate_series(0, 1) dy) a on t.fid = a.part"
         )
     rows = _rows(level, finer, base, within.format(size=sql.Literal(_size(level)), cell=cell))
