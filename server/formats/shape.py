@@ -159,4 +159,4 @@ def to_field_list(columns: Sequence[Column], names: Sequence[str], measured: Mea
     return "\ufeff" + text.getvalue()
 
 
-SHAPE = Format("shp", MEDIA_TYPE, "zip", "Shape", columns, _no_encoder, items=False)
+SHAPE = Format("shp", MEDIA_TYPE, "shp.zip", "Shape", columns, _no_encoder, items=False)
