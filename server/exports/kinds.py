@@ -2,12 +2,18 @@
 
 from server.crs import CRS84, ETRS89_UTM32, Crs
 from server.errors import InvalidParameter
+from server.formats.csv_text import CSV
+from server.formats.flatgeobuf import FLATGEOBUF
+from server.formats.geojson import SEQUENCE_FORMAT
+from server.formats.geopackage import GEOPACKAGE
+from server.formats.geoparquet import GEOPARQUET
 from server.formats.layer import Format
-from server.formats.table import FORMATS
+from server.formats.shape import SHAPE
 
 # In the order in which they are offered and made; the Shape file comes last, because some collections do not fit in
-ORDER = ("gpkg", "fgb", "parquet", "geojsonl", "csv", "shp")
-KINDS: dict[str, Format] = {kind.key: kind for key in ORDER for kind in FORMATS if kind.key == key}
+KINDS: dict[str, Format] = {
+    kind.key: kind for kind in (GEOPACKAGE, FLATGEOBUF, GEOPARQUET, SEQUENCE_FORMAT, CSV, SHAPE)
+}
 MEDIA_TYPES = {key: kind.media_type for key, kind in KINDS.items()}
 
 
