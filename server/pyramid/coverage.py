@@ -61,7 +61,7 @@ def _simplify(
     store = sql.SQL(STORE).format(target=target, finer=finer, columns=sql.SQL(", ").join(names))
     for fids in _batches(sizes):
         whole = len(fids) == len(sizes) and among == sql.SQL("")
-        simplified = list(_simplify_batch(connection, level, finer, fids, alone=whole))
+        simplified = list(simplify(connection, level, finer, fids, alone=whole))
         with connection.transaction():
             connection.execute(
                 "create temp table simplified (fid bigint, geom geometry(Geometry, 3857)) on commit drop"
@@ -86,9 +86,10 @@ def _batches(sizes: list[Any]) -> Iterator[list[int]]:
         yield fids
 
 
-def _simplify_batch(
+def simplify(
     connection: Connection[Any], level: Level, finer: sql.Identifier, fids: list[int], *, alone: bool
 ) -> Iterator[tuple[int, str]]:
+    """What areas look like at a level, EWKB in hexadecimal by fid. alone: nobody else borders on them."""
     rows = connection.execute(sql.SQL(MEMBERS).format(finer=finer), {"fids": fids}, binary=True).fetchall()
     if not alone:
         query = sql.SQL(NEIGHBOURS).format(finer=finer)
