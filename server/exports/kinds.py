@@ -2,13 +2,10 @@
 
 from server.crs import CRS84, ETRS89_UTM32, Crs
 from server.errors import InvalidParameter
+from server.formats.binary import FLATGEOBUF, GEOPACKAGE, GEOPARQUET, SHAPE
 from server.formats.csv_text import CSV
-from server.formats.flatgeobuf import FLATGEOBUF
 from server.formats.geojson import SEQUENCE_FORMAT
-from server.formats.geopackage import GEOPACKAGE
-from server.formats.geoparquet import GEOPARQUET
 from server.formats.layer import Format
-from server.formats.shape import SHAPE
 
 # In the order in which they are offered and made; the Shape file comes last, because some collections do not fit in
 KINDS: dict[str, Format] = {

@@ -4,6 +4,7 @@ An attribute comes from PostgreSQL as one value per batch: its rows' binary form
 nulls and lengths. Arrow takes such values as they are, but for the order of bytes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -56,13 +57,6 @@ class Field:
     type: pa.DataType
     expressions: tuple[sql.Composable, ...]
     read: Callable[[int, Sequence[Any]], pa.Array]
-
-    @property
-    def field(self) -> pa.Field:
-        """As the schema has it, with the texts that GDAL knows."""
-        texts = {"GDAL:OGR:alternative_name": self.column.title, "GDAL:OGR:comment": self.column.description}
-        metadata = {name: text for name, text in texts.items() if text}
-        return pa.field(self.column.name, self.type, self.column.nullable, metadata)
 
 
 def to_field(column: Column, lists: bool) -> Field:
@@ -123,13 +117,26 @@ def _validity(there: np.ndarray) -> tuple[pa.Buffer | None, int]:
     return (pa.py_buffer(np.packbits(there, bitorder="little").data) if nulls else None), nulls
 
 
+def to_schema_fields(fields: Sequence[Field]) -> list[pa.Field]:
+    """The schema's fields with the texts that GDAL knows; a GeoPackage has no two columns of one title."""
+    titles = Counter(field.column.title for field in fields)
+    found = []
+    for field in fields:
+        column = field.column
+        title = column.title if titles[column.title] == 1 else f"{column.title} ({column.name})"
+        texts = {"GDAL:OGR:alternative_name": title, "GDAL:OGR:comment": column.description}
+        metadata = {name: text for name, text in texts.items() if text}
+        found.append(pa.field(column.name, field.type, column.nullable, metadata))
+    return found
+
+
 class ArrowReader:
     """Makes record batches of what the database answers to `columns`. lists: whether arrays stay lists."""
 
     def __init__(self, outline: Outline, *, lists: bool) -> None:
         self._fields = [to_field(column, lists) for column in outline.columns]
         self._shape = outline.shape if outline.kind else None
-        fields = [f.field for f in self._fields]
+        fields = to_schema_fields(self._fields)
         if self._shape:
             fields.append(pa.field(GEOMETRY, pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"}))
         self.schema = pa.schema(fields)

@@ -17,11 +17,10 @@ from psycopg.rows import TupleRow
 
 from server.catalogue import PropertyType
 from server.formats.flatbuffers import Numbers, Scalar, Table, to_sized_buffer
-from server.formats.layer import About, Format, Layer
+from server.formats.layer import About, Layer
 from server.formats.outline import Column, Outline, to_outline
 
 MAGIC = b"fgb\x03fgb\x00"
-MEDIA_TYPE = "application/flatgeobuf"
 SIZE = struct.Struct("<I")
 
 GEOMETRY_TYPES = {
@@ -216,6 +215,3 @@ class FlatGeobufEncoder:
 
     def close(self) -> None:
         """Nothing is temporary."""
-
-
-FLATGEOBUF = Format("fgb", MEDIA_TYPE, "fgb", "FlatGeobuf", columns, FlatGeobufEncoder)

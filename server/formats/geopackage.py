@@ -16,10 +16,9 @@ from psycopg.rows import TupleRow
 
 from server.formats.arrow import ArrowReader
 from server.formats.gdal import Options, write_batches
-from server.formats.layer import About, Format, Layer
+from server.formats.layer import About, Layer
 from server.formats.outline import Outline, to_outline
-
-MEDIA_TYPE = "application/geopackage+sqlite3"
+from server.formats.source import Source
 
 # Tables and rows of the extension gpkg_metadata (GeoPackage 1.3, F.8)
 METADATA = """
@@ -65,6 +64,27 @@ def write_geopackage(outline: Outline, schema: pa.Schema, batches: Iterable[pa.R
         )
 
 
+def write_whole(source: Source, outline: Outline, path: Path) -> int:
+    """Write all features of a source; their number."""
+    reader = ArrowReader(outline, lists=False)
+    features = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal features
+        for row in source.read(reader.columns):
+            batch = reader.read(row)
+            features += batch.num_rows
+            yield batch
+
+    target = path.with_name(f"{path.name}.gpkg")  # GDAL warns of any other ending
+    try:
+        write_geopackage(outline, reader.schema, batches(), target)
+        target.replace(path)
+    finally:
+        target.unlink(missing_ok=True)
+    return features
+
+
 class GeoPackageEncoder:
     """Keeps the batches in a temporary file, as Arrow has them, until all are there: GDAL takes them at once."""
 
@@ -100,6 +120,3 @@ class GeoPackageEncoder:
         with pa.OSFile(str(self._kept), "rb") as file, pa.ipc.open_stream(file) as reader:
             yield from reader
         self._kept.unlink()
-
-
-GEOPACKAGE = Format("gpkg", MEDIA_TYPE, "gpkg", "GeoPackage", columns, GeoPackageEncoder, threaded=True)

@@ -15,10 +15,9 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from server.formats.arrow import ArrowReader
-from server.formats.layer import About, Format, Layer
+from server.formats.layer import About, Layer
 from server.formats.outline import GEOMETRY, Outline, to_outline
 
-MEDIA_TYPE = "application/vnd.apache.parquet"
 BBOX = "bbox"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 # A row group is what a reader of a small box must fetch; it is kept in memory while it grows
@@ -137,6 +136,3 @@ class Spool(io.RawIOBase):
         """What came since it was last asked."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
-
-
-GEOPARQUET = Format("parquet", MEDIA_TYPE, "parquet", "GeoParquet", columns, GeoParquetEncoder, threaded=True)

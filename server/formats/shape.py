@@ -20,11 +20,10 @@ from psycopg import sql
 from server.errors import NotFitting
 from server.formats.arrow import ArrowReader
 from server.formats.gdal import Options, write_batches
-from server.formats.layer import About, Encoder, Format, Layer
+from server.formats.layer import About, Encoder, Layer
 from server.formats.outline import Column, Outline, to_outline
 from server.formats.source import Source
 
-MEDIA_TYPE = "application/zip"
 NAME_LENGTH = 10
 TEXT_LENGTH = 254
 # of an offset in 16-bit words; many programs end at half of it
@@ -47,11 +46,12 @@ def columns(layer: Layer) -> sql.Composable:
     return ArrowReader(to_outline(layer), lists=False).columns
 
 
-def _no_encoder(layer: Layer, about: About) -> Encoder:
+def no_encoder(layer: Layer, about: About) -> Encoder:
+    """It knows its fields' widths only when it has seen all."""
     raise TypeError(f"{layer.collection.id}: a Shape is made as a whole file, by write_shape")
 
 
-def write_shape(outline: Outline, source: Source, path: Path) -> int:
+def write_shape(source: Source, outline: Outline, path: Path) -> int:
     """Write the zip; number of features. Raises NotFitting."""
     measured = measure(outline, source)
     names = to_names([column.name for column in outline.columns])
@@ -157,6 +157,3 @@ def to_field_list(columns: Sequence[Column], names: Sequence[str], measured: Mea
     for column, name, cut in zip(columns, names, measured.cut, strict=True):
         writer.writerow([name, column.name, column.title, column.description, cut])
     return "\ufeff" + text.getvalue()
-
-
-SHAPE = Format("shp", MEDIA_TYPE, "shp.zip", "Shape", columns, _no_encoder, items=False)
