@@ -38,12 +38,16 @@ from server.state import Registry
 from server.static import Static
 from server.tilecache import TileCache
 from server.tiles import routes as tiles
+from server.tiling.matrixsets import read_grids
 from server.ui.pages import Pages
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 COLLECTION = "/collections/{collectionId}"
 TILESET = f"{COLLECTION}/tiles/{{tileMatrixSetId}}"
+ALL_TILES = "/tiles/{tileMatrixSetId}"
+XYZ = "{tileMatrix}/{tileCol}/{tileRow}.mvt"
+TILE = "{tileMatrix}/{tileRow}/{tileCol}"
 
 OPTIONS_HEADERS = {
     "Allow": problems.ALLOWED_METHODS,
@@ -58,7 +62,10 @@ ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/items": features.get_items,
     f"{COLLECTION}/items/{{featureId:path}}/versions": features.get_versions,
     f"{COLLECTION}/items/{{featureId:path}}": features.get_item,
-    f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": tiles.get_tile,
+    f"{TILESET}/{XYZ}": tiles.get_tile,
+    f"{TILESET}/{TILE}": tiles.get_tile,
+    f"{ALL_TILES}/{XYZ}": tiles.get_tile,
+    f"{ALL_TILES}/{TILE}": tiles.get_tile,
     COLLECTION: common.get_collection,
     "/": common.get_landing_page,
     "/api": common.get_api,
@@ -79,6 +86,9 @@ ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/tiles": tiles.get_tilesets,
     TILESET: tiles.get_tileset,
     f"{TILESET}/tilejson": tiles.get_tilejson,
+    "/tiles": tiles.get_tilesets,
+    ALL_TILES: tiles.get_tileset,
+    f"{ALL_TILES}/tilejson": tiles.get_tilejson,
     "/tileMatrixSets": tiles.get_matrix_sets,
     "/tileMatrixSets/{tileMatrixSetId}": tiles.get_matrix_set,
     "/map": common.get_map,
@@ -97,7 +107,7 @@ ROUTES: dict[str, Endpoint] = {
 POSTED = {f"{COLLECTION}/items"}
 
 # What maps and paging clients ask for without end
-HOT = (f"{COLLECTION}/items", f"{TILESET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}")
+HOT = (f"{COLLECTION}/items", *(f"{tileset}/{tile}" for tileset in (TILESET, ALL_TILES) for tile in (XYZ, TILE)))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -137,9 +147,10 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
     service = read_service(settings.config_dir)
     collections = read_collections(settings.collections_dir)
     pages = Pages(service)
+    documents = [grid.document for grid in read_grids(settings.config_dir).values()]
     database = Database(reader_conninfo(settings, settings.database_url), settings.pool_size, settings.pool_timeout)
     fingerprint = hashlib.blake2b(
-        repr((version("opennrw-geo"), service, collections, pages.version)).encode(), digest_size=12
+        repr((version("opennrw-geo"), service, collections, pages.version, documents)).encode(), digest_size=12
     ).hexdigest()
     place = make_place(settings)
     tiles = TileCache(database, settings.tile_memory << 20, settings.tile_cache << 20, settings.home / "tiles.lock")

@@ -13,11 +13,20 @@ STRING = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
 
 
-def components(lang: Language, collections: list[str], named: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Parameters, headers, responses and schemas; `collections` are the ids that exist, `named` further parameters."""
+def components(
+    lang: Language, collections: list[str], grids: list[str], named: list[tuple[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Parameters, headers, responses and schemas; `collections` and `grids` are the ids that exist, `named` further
+    parameters.
+    """
     parameters = {
         **_parameters(lang),
         "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
+        "tileMatrixSetId": _path("Id of the tile matrix set", {"type": "string", "enum": grids}),
+        "collections": _query(
+            "Only these collections; without it all but those that double another",
+            {"type": "array", "items": {"type": "string", "enum": collections}},
+        ),
     }
     return {
         "parameters": {name: {"name": name, **value} for name, value in parameters.items()}
@@ -95,7 +104,7 @@ def _parameters(lang: Language) -> dict[str, Any]:
         "filter-crs": _query("CRS of the filter's geometries", crs),
         "cursor": _query("Place of a page, taken from the links `next` and `prev`", STRING),
         "featureId": _path("Id of the feature", STRING),
-        "tileMatrix": _path("Zoom level", {"type": "integer", "minimum": 0, "maximum": 24}),
+        "tileMatrix": _path("Level of the tile matrix set", {"type": "integer", "minimum": 0, "maximum": 24}),
         "tileRow": _path("Row from the top", NUMBER),
         "tileCol": _path("Column from the left", NUMBER),
     }
@@ -151,7 +160,8 @@ def _formats() -> dict[str, Any]:
         "f": ["json", "html"],
         "jsonFormat": ["json"],
         "schemaFormat": ["json", "html", "feature", "geojson"],
-        "tileFormat": ["mvt"],
+        "tileFormat": ["mvt", "json"],
+        "mvtFormat": ["mvt"],
     }
     text = "Format; wins over the Accept header"
     return {kind: {"name": "f", **_query(text, {"type": "string", "enum": names})} for kind, names in kinds.items()}
@@ -163,6 +173,7 @@ def _headers() -> dict[str, Any]:
         "ETag": "Validator of this representation",
         "Last-Modified": "When the data last changed",
         "Link": "Links of the page, among them `next` and `prev`",
+        "OpenNRW-Left-Out": "Number of features that a tile does not show, by collection: `hausumring=1200`",
         "Memento-Datetime": "Of a former state, since when it was live",
     }
     counts = {

@@ -30,7 +30,10 @@ CONFORMANCE: tuple[str, ...] = (
     *(f"{SPEC}/ogcapi-features-8/1.0/conf/{name}" for name in ("sortables", "sorting", "features-sorting")),
     *(
         f"{SPEC}/ogcapi-tiles-1/1.0/conf/{name}"
-        for name in ("core", "tileset", "tilesets-list", "geodata-tilesets", "mvt", "oas30")
+        for name in (
+            *("core", "tileset", "tilesets-list", "dataset-tilesets", "geodata-tilesets", "collections-selection"),
+            *("datetime", "mvt", "geojson", "oas30"),
+        )
     ),
     *(f"{SPEC}/tms/2.0/conf/{name}" for name in ("tilematrixset", "tilematrixsetlimits", "tilesetmetadata")),
 )

@@ -33,6 +33,9 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
             link("data", exchange.href("collections"), JSON, "Datensätze" if german else "Collections"),
             link("related", exchange.href("map"), HTML, "Karte" if german else "Map"),
             _search(exchange, "Suche" if german else "Search"),
+            link(
+                f"{OGC_REL}tilesets-vector", exchange.href("tiles"), JSON, "Vektorkacheln" if german else "Vector tiles"
+            ),
             link(f"{OGC_REL}tiling-schemes", exchange.href("tileMatrixSets"), JSON, "Tile matrix sets"),
             _licence(exchange),
         ],

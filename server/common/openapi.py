@@ -7,11 +7,13 @@ from server.common.components import components
 from server.common.schemas import json_type
 from server.exchange import Exchange
 from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
+from server.tiling.matrixsets import grids_by_name
 
 VERSION = "1.0.0"
 FILTER = ("filter", "filter-lang", "filter-crs")
 NAMED = ("properties", "exclude-properties", "sortby")
 SHARED = ("asOf", "skipGeometry", "zoom-level")
+TILE = ("tileMatrixSetId", "tileMatrix", "tileRow", "tileCol")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
     "data": {"de": "Daten", "en": "Data"},
@@ -41,7 +43,12 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
             **{path: operation for c in collections for path, operation in _data_paths(c, lang).items()},
             **_collection_paths(),
         },
-        "components": components(lang, [c.id for c in collections], [p for c in collections for p in _named(c)]),
+        "components": components(
+            lang,
+            [c.id for c in collections],
+            list(grids_by_name(exchange.context.settings.config_dir)),
+            [p for c in collections for p in _named(c)],
+        ),
     }
 
 
@@ -88,10 +95,17 @@ def _service_paths() -> dict[str, Any]:
         "/api": operation("getApi", "service", "API definition", {OPENAPI: "object", HTML: "html"}),
         "/search": _search(),
         "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", HTML: "html"}),
-        "/tileMatrixSets": operation("getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object"}),
-        "/tileMatrixSets/WebMercatorQuad": operation(
-            "getTileMatrixSet", "tiles", "Tile matrix set WebMercatorQuad", {JSON: "object"}
+        "/tileMatrixSets": operation(
+            "getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object", HTML: "html"}
         ),
+        "/tileMatrixSets/{tileMatrixSetId}": operation(
+            "getTileMatrixSet",
+            "tiles",
+            "Tile matrix set",
+            {JSON: "object", HTML: "html"},
+            [ref("parameters", "tileMatrixSetId")],
+        ),
+        **_tile_paths("", "dataset", ["collections"]),
     }
 
 
@@ -116,26 +130,19 @@ def _data_paths(collection: Collection, lang: Language) -> dict[str, Any]:
 def _collection_paths() -> dict[str, Any]:
     """What is alike for all collections."""
     at = "/collections/{collectionId}"
-    tileset = f"{at}/tiles/WebMercatorQuad"
     table: dict[str, tuple[str, str, str, dict[str, str]]] = {
         at: ("getCollection", "data", "Collection", {JSON: "collection", HTML: "html"}),
         f"{at}/queryables": ("getQueryables", "data", "Queryables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/sortables": ("getSortables", "data", "Sortables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/provenance": ("getProvenance", "provenance", "Provenance", {JSON: "object", HTML: "html"}),
-        f"{at}/tiles": (
-            *("collection.vector.getTileSetsList", "tiles", "Tilesets"),
-            {JSON: "object", HTML: "html"},
-        ),
-        tileset: ("collection.vector.getTileSet", "tiles", "Tileset", {JSON: "object", HTML: "html"}),
-        f"{tileset}/tilejson": ("collection.vector.getTileJson", "tiles", "TileJSON", {JSON: "object"}),
     }
     collection_id = [ref("parameters", "collectionId")]
     paths = {path: operation(*described, collection_id) for path, described in table.items()}
     paths[f"{at}/schema"]["get"]["parameters"][0] = ref("parameters", "schemaFormat")
     paths[f"{at}/items/{{featureId}}/versions"] = _versions()
     paths |= _file_paths(at, collection_id)
-    return {**paths, f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile()}
+    return {**paths, **_tile_paths(at, "collection", [])}
 
 
 def _file_paths(at: str, collection_id: list[dict[str, Any]]) -> dict[str, Any]:
@@ -274,12 +281,30 @@ def _named(collection: Collection) -> list[tuple[str, dict[str, Any]]]:
     return [(f"{collection.id}.{name}", _list(name, *rest)) for name, rest in zip(NAMED, described, strict=True)]
 
 
-def _tile() -> dict[str, Any]:
-    names = ("tileFormat", "collectionId", "tileMatrix", "tileRow", "tileCol")
-    found = operation("collection.vector.getTile", "tiles", "Tile", {MVT: "binary"})
-    found["get"]["parameters"] = [ref("parameters", name) for name in (*names, *FILTER, "q")]
-    found["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
-    return found
+def _tile_paths(above: str, scope: str, choosing: list[str]) -> dict[str, Any]:
+    """Of one collection or of several; the names of the operations are the standard's (/req/oas30/operation-id)."""
+    given = ["collectionId"] if above else []
+    restricting = [*choosing, *FILTER, "q", "datetime", "asOf"]
+    tileset = f"{above}/tiles/{{tileMatrixSetId}}"
+    page = {JSON: "object", HTML: "html"}
+
+    def described(name: str, summary: str, content: dict[str, str], *place: str) -> dict[str, Any]:
+        parameters = [ref("parameters", name) for name in (*given, *place, *restricting)]
+        return operation(f"{scope}.vector.{name}", "tiles", summary, content, parameters)
+
+    tile = described("getTile", "Tile", {MVT: "binary", GEOJSON: "featureCollectionGeoJSON"}, *TILE)
+    tile["get"]["parameters"][:2] = [ref("parameters", "tileFormat"), ref("parameters", "lang")]
+    tile["get"]["responses"]["200"]["headers"]["OpenNRW-Left-Out"] = ref("headers", "OpenNRW-Left-Out")
+    tile["get"]["responses"]["204"] = {"description": "The tile holds no feature"}
+    xyz = {**tile["get"], "operationId": f"{scope}.vector.getTile.xyz", "summary": "Tile, as XYZ clients ask for it"}
+    xyz["parameters"] = [ref("parameters", "mvtFormat"), *tile["get"]["parameters"][1:]]
+    return {
+        f"{above}/tiles": described("getTileSetsList", "Tilesets", page),
+        tileset: described("getTileSet", "Tileset", page, TILE[0]),
+        f"{tileset}/tilejson": described("getTileJson", "TileJSON", {JSON: "object"}, TILE[0]),
+        f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": tile,
+        f"{tileset}/{{tileMatrix}}/{{tileCol}}/{{tileRow}}.mvt": {"get": xyz},
+    }
 
 
 def _filter(prop: Property, lang: Language) -> dict[str, Any]:

@@ -45,10 +45,10 @@ def source_of(collection: Collection, state: State, srid: int, zoom: int) -> Sou
     """
     pyramid = usable(collection, state)
     if pyramid is None:
-        return _live(collection)
+        return live_source(collection)
     name = pyramid.levels.get(zoom)
     if name is None and srid == collection.srid and pyramid.version == state.version:
-        return _live(collection)  # as it is in the CRS that is asked for
+        return live_source(collection)  # as it is in the CRS that is asked for
     declared = collection.tiles.pyramid
     several = name is not None and declared is not None and declared.counts
     return Source(
@@ -61,7 +61,8 @@ def source_of(collection: Collection, state: State, srid: int, zoom: int) -> Sou
     )
 
 
-def _live(collection: Collection) -> Source:
+def live_source(collection: Collection) -> Source:
+    """The features as they were delivered."""
     columns_ = columns(collection, None)
     return Source(("geobasis", collection.id), collection.srid, columns_, _version_live(collection))
 

@@ -1,128 +1,278 @@
-"""Tileset metadata (Tiles Part 1, TMS 2.0) and TileJSON 3.0."""
+"""Metadata of tilesets (Tiles Part 1, TMS 2.0), of one collection and of several; TileJSON 3.0; tile matrix sets."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from server.catalogue import Collection, Property
-from server.crs import Box
+from server.crs import CRS84, Box
 from server.exchange import Exchange
-from server.links import OGC_REL, link
-from server.negotiation import JSON, MVT
-from server.state import State
-from server.tiles.grid import NAME, SRID, URI, limits
+from server.links import OGC_REL, Link, link
+from server.negotiation import GEOJSON, HTML, JSON, MVT
+from server.tiles.params import CHOOSING
+from server.tiling.grid import Limits, is_offered, limits
+from server.tiling.making import MAX_BYTES
+from server.tiling.matrixsets import Grid, Matrix
+from server.tiling.query import MAX_FEATURES
 
 DIMENSION = {"Point": 0, "MultiPoint": 0, "LineString": 1, "MultiLineString": 1, "Polygon": 2, "MultiPolygon": 2}
-TILE_CRS = f"http://www.opengis.net/def/crs/EPSG/0/{SRID}"
-CRS84_URI = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+LEFT_OUT = "OpenNRW-Left-Out"
+LIMITED = {
+    "de": (
+        f"Eine Kachel hat höchstens {MAX_BYTES} Byte und {MAX_FEATURES} Objekte. Was darüber wäre, fehlt in ihr: "
+        "Zuerst bleibt, was auch eine Nachbarkachel zeigt, dann das Größte; Punkte werden gleichmäßig ausgedünnt. "
+        "Auch was kleiner als eine Einheit der Kachel ist, fehlt. Der Kopf "
+        f"{LEFT_OUT} der Kachel nennt die Anzahl je Datensatz."
+    ),
+    "en": (
+        f"A tile has {MAX_BYTES} bytes and {MAX_FEATURES} features at most. What would be more is not in it: what a "
+        "neighbouring tile shows, too, stays first, then what is largest; points are thinned evenly. What is smaller "
+        f"than a unit of the tile is not in it either. The tile's header {LEFT_OUT} tells the number by collection."
+    ),
+}
 
 
-def tilesets_document(exchange: Exchange, collection: Collection) -> dict[str, Any]:
-    """/collections/{collectionId}/tiles"""
-    return {"links": exchange.links_self(), "tilesets": [_summary(exchange, collection)]}
+@dataclass(frozen=True)
+class Tileset:
+    """The tiles of a grid: of one collection (`own`), or of several, which may have been chosen by the request."""
+
+    exchange: Exchange
+    grid: Grid
+    collections: tuple[Collection, ...]
+    own: Collection | None
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """Segments of its path."""
+        return (*(("collections", self.own.id) if self.own else ()), "tiles", self.grid.id)
+
+    @property
+    def title(self) -> str:
+        """Of the collection or of the service."""
+        return (self.own or self.exchange.context.service).title.in_(self.exchange.lang)
+
+    @property
+    def description(self) -> str:
+        """Likewise."""
+        return (self.own or self.exchange.context.service).description.in_(self.exchange.lang)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What the request chose: it goes into every address."""
+        return {name: value for name, value in self.exchange.parameters.items() if name in CHOOSING}
+
+    def template(self, place: str, **further: str) -> str:
+        """URL template of the tiles; its braces stay bare, as clients look for them."""
+        pairs = "&".join(f"{name}={quote(value, safe=',:/')}" for name, value in {**self.query, **further}.items())
+        return f"{self.exchange.base}/{'/'.join(self.at)}/{place}" + (f"?{pairs}" if pairs else "")
+
+    @cached_property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The levels at which it has tiles."""
+        return tuple(m for m in self.grid.matrices if any(is_offered(c.tiles, m) for c in self.collections))
+
+    def limits(self, matrix: Matrix) -> Limits | None:
+        """Rows and columns of a level; None where it has none yet."""
+        states = self.exchange.context.registry.states
+        offered = [c for c in self.collections if is_offered(c.tiles, matrix)]
+        return joined(limits(states[c.id], self.grid, matrix) for c in offered)
+
+    @cached_property
+    def box(self) -> Box | None:
+        """West, south, east, north in degrees."""
+        states = self.exchange.context.registry.states
+        boxes = [box for c in self.collections if (box := states[c.id].bbox_crs84)]
+        if not boxes:
+            return None
+        west, south, east, north = zip(*boxes, strict=True)
+        return Box(min(west), min(south), max(east), max(north))
 
 
-def tileset_document(exchange: Exchange, collection: Collection, state: State) -> dict[str, Any]:
-    """/collections/{collectionId}/tiles/WebMercatorQuad"""
-    summary = _summary(exchange, collection)
-    matrices = range(collection.tiles.minzoom, collection.tiles.maxzoom + 1)
-    found = [(matrix, limits(state, matrix)) for matrix in matrices]
-    box = state.bbox_crs84
+def joined(parts: Iterable[Limits | None]) -> Limits | None:
+    """Limits that hold all others."""
+    found: Limits | None = None
+    for part in parts:
+        found = found.around(part) if found and part else found or part
+    return found
+
+
+def tilesets_document(exchange: Exchange, tilesets: list[Tileset]) -> dict[str, Any]:
+    """/tiles, /collections/{collectionId}/tiles"""
+    return {
+        "links": exchange.links_self(),
+        "tilesets": [{**_summary(tileset), "tileMatrixSetLimits": _limits(tileset)} for tileset in tilesets],
+    }
+
+
+def tileset_document(tileset: Tileset) -> dict[str, Any]:
+    """/tiles/{tileMatrixSetId}, /collections/{collectionId}/tiles/{tileMatrixSetId}"""
+    exchange = tileset.exchange
+    summary = _summary(tileset)
+    box = tileset.box
+    inline = {} if tileset.grid.uri else {"tileMatrixSet": tileset.grid.document}
     return {
         **summary,
-        "description": collection.description.in_(exchange.lang),
+        "description": tileset.description,
         "attribution": exchange.context.service.attribution.in_(exchange.lang),
         "license": exchange.context.service.licence.url,
-        "tileMatrixSetLimits": [
-            {
-                "tileMatrix": str(matrix),
-                "minTileRow": x.min_row,
-                "maxTileRow": x.max_row,
-                "minTileCol": x.min_col,
-                "maxTileCol": x.max_col,
-            }
-            for matrix, x in found
-            if x
-        ],
+        "mediaTypes": [MVT, GEOJSON],
+        "tileMatrixSetLimits": _limits(tileset),
         **({"boundingBox": _bounding_box(box)} if box else {}),
-        "layers": [_layer(exchange, collection)],
+        "layers": [_layer(tileset, collection) for collection in tileset.collections],
+        "tileLimits": {
+            "maxBytes": MAX_BYTES,
+            "maxFeatures": MAX_FEATURES,
+            "leftOutHeader": LEFT_OUT,
+            "description": LIMITED[exchange.lang],
+        },
+        **inline,
         "links": [*exchange.links_self(), *summary["links"][1:]],
     }
 
 
-def tilejson_document(exchange: Exchange, collection: Collection, state: State) -> dict[str, Any]:
-    """/collections/{collectionId}/tiles/WebMercatorQuad/tilejson"""
-    lang, tiles, box = exchange.lang, collection.tiles, state.bbox_crs84
-    by_name = {p.name: p for p in collection.properties}
-    fields = {name: by_name[name].title.in_(lang) for name in tiles.properties}
+def tilejson_document(tileset: Tileset) -> dict[str, Any]:
+    """…/tilejson: TileJSON 3.0, whose levels are those of the grid. It knows no grid but WebMercatorQuad: others are
+    told by `crs` and `tileMatrixSet`.
+    """
+    exchange, lang = tileset.exchange, tileset.exchange.lang
+    levels = [matrix.level for matrix in tileset.matrices]
     position = {}
-    if box:
-        centre = [(box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2, tiles.minzoom]
+    if box := tileset.box:
+        centre = [(box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2, levels[0]]
         position = {"bounds": list(box), "center": centre}
+    versions = [exchange.context.registry.states[c.id].version for c in tileset.collections]
     return {
         "tilejson": "3.0.0",
-        "name": collection.title.in_(lang),
-        "description": collection.description.in_(lang),
+        "name": tileset.title,
+        "description": tileset.description,
         "attribution": exchange.context.service.attribution.in_(lang),
-        "version": f"{state.version}.0.0",
+        "version": f"{sum(versions)}.0.0",
         "scheme": "xyz",
-        "tiles": [tile_template(exchange, collection, "{z}/{y}/{x}")],
-        "minzoom": tiles.minzoom,
-        "maxzoom": tiles.maxzoom,
+        "tiles": [tileset.template("{z}/{x}/{y}.mvt")],
+        "minzoom": levels[0],
+        "maxzoom": levels[-1],
         **position,
-        "vector_layers": [
-            {
-                "id": collection.id,
-                "description": collection.title.in_(lang),
-                "minzoom": tiles.minzoom,
-                "maxzoom": tiles.maxzoom,
-                "fields": {"id": "Id", **fields},
-            }
-        ],
+        "crs": tileset.grid.crs,
+        "tileMatrixSet": exchange.href("tileMatrixSets", tileset.grid.id),
+        "vector_layers": [_vector_layer(tileset, collection) for collection in tileset.collections],
     }
 
 
-def tile_template(exchange: Exchange, collection: Collection, place: str) -> str:
-    """URL template of the tiles; its braces stay bare, as clients look for them."""
-    return f"{exchange.base}/collections/{collection.id}/tiles/{NAME}/{place}?f=mvt"
-
-
-def _summary(exchange: Exchange, collection: Collection) -> dict[str, Any]:
-    at = ("collections", collection.id, "tiles", NAME)
-    title = collection.title.in_(exchange.lang)
-    template = tile_template(exchange, collection, "{tileMatrix}/{tileRow}/{tileCol}")
+def matrix_sets_document(exchange: Exchange, grids: Iterable[Grid]) -> dict[str, Any]:
+    """/tileMatrixSets"""
     return {
-        "title": title,
-        "dataType": "vector",
-        "crs": TILE_CRS,
-        "tileMatrixSetId": NAME,
-        "tileMatrixSetURI": URI,
-        "links": [
-            link("self", exchange.href(*at, f="json"), JSON, title),
-            link(f"{OGC_REL}tiling-scheme", exchange.href("tileMatrixSets", NAME), JSON, NAME),
-            {**link("item", template, MVT, title), "templated": True},
-            link("describedby", exchange.href(*at, "tilejson"), JSON, "TileJSON"),
-            link(f"{OGC_REL}geodata", exchange.href("collections", collection.id), JSON, title),
+        "tileMatrixSets": [
+            {
+                "id": grid.id,
+                "title": grid.document.get("title", grid.id),
+                "uri": _uri(exchange, grid),
+                "crs": grid.crs,
+                "links": [
+                    link("self", exchange.href("tileMatrixSets", grid.id, f="json"), JSON, grid.id),
+                    link("alternate", exchange.href("tileMatrixSets", grid.id, f="html"), HTML, grid.id),
+                ],
+            }
+            for grid in grids
         ],
+        "links": exchange.links_self(),
     }
+
+
+def _summary(tileset: Tileset) -> dict[str, Any]:
+    exchange, grid = tileset.exchange, tileset.grid
+    return {
+        "title": tileset.title,
+        "dataType": "vector",
+        "crs": grid.crs,
+        "tileMatrixSetId": grid.id,
+        "tileMatrixSetURI": _uri(exchange, grid),
+        "links": [*_links(tileset), *(_geodata(exchange, c) for c in tileset.collections)],
+    }
+
+
+def _links(tileset: Tileset) -> list[Link]:
+    exchange, grid, query = tileset.exchange, tileset.grid, tileset.query
+    place = "{tileMatrix}/{tileRow}/{tileCol}"
+    return [
+        link("self", exchange.href(*tileset.at, **{**query, "f": "json"}), JSON, tileset.title),
+        link(f"{OGC_REL}tiling-scheme", exchange.href("tileMatrixSets", grid.id), JSON, grid.id),
+        {**link("item", tileset.template(place, f="mvt"), MVT, tileset.title), "templated": True},
+        {**link("item", tileset.template(place, f="json"), GEOJSON, tileset.title), "templated": True},
+        link("describedby", exchange.href(*tileset.at, "tilejson", **query), JSON, "TileJSON"),
+    ]
+
+
+def _geodata(exchange: Exchange, collection: Collection) -> Link:
+    title = collection.title.in_(exchange.lang)
+    return link(f"{OGC_REL}geodata", exchange.href("collections", collection.id), JSON, title)
+
+
+def _uri(exchange: Exchange, grid: Grid) -> str:
+    """The standard's name of a grid; one of our own is named by its address."""
+    return grid.uri or f"{exchange.base}/tileMatrixSets/{grid.id}"
+
+
+def _limits(tileset: Tileset) -> list[dict[str, Any]]:
+    found = [(matrix, tileset.limits(matrix)) for matrix in tileset.matrices]
+    return [
+        {
+            "tileMatrix": str(matrix.level),
+            "minTileRow": x.min_row,
+            "maxTileRow": x.max_row,
+            "minTileCol": x.min_col,
+            "maxTileCol": x.max_col,
+        }
+        for matrix, x in found
+        if x
+    ]
 
 
 def _bounding_box(box: Box) -> dict[str, Any]:
-    return {"lowerLeft": [box.xmin, box.ymin], "upperRight": [box.xmax, box.ymax], "crs": CRS84_URI}
+    return {"lowerLeft": [box.xmin, box.ymin], "upperRight": [box.xmax, box.ymax], "crs": CRS84.uri}
 
 
-def _layer(exchange: Exchange, collection: Collection) -> dict[str, Any]:
+def _levels(tileset: Tileset, collection: Collection) -> list[int]:
+    return [matrix.level for matrix in tileset.grid.matrices if is_offered(collection.tiles, matrix)]
+
+
+def _layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
+    exchange = tileset.exchange
     by_name = {p.name: p for p in collection.properties}
-    members = {name: _field(by_name[name], exchange) for name in collection.tiles.properties}
+    members = {name: _field(by_name[name], tileset, collection) for name in collection.tiles.properties}
+    levels = _levels(tileset, collection)
     return {
         "id": collection.id,
         "title": collection.title.in_(exchange.lang),
         "dataType": "vector",
         "geometryDimension": DIMENSION[collection.geometry],
-        "minTileMatrix": str(collection.tiles.minzoom),
-        "maxTileMatrix": str(collection.tiles.maxzoom),
+        **({"minTileMatrix": str(levels[0]), "maxTileMatrix": str(levels[-1])} if levels else {}),
         "propertiesSchema": {"type": "object", "properties": {"id": {"type": "string", "title": "Id"}, **members}},
+        "links": [_geodata(exchange, collection)],
     }
 
 
-def _field(prop: Property, exchange: Exchange) -> dict[str, Any]:
+def _vector_layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
+    lang = tileset.exchange.lang
+    by_name = {p.name: p for p in collection.properties}
+    levels = _levels(tileset, collection)
+    return {
+        "id": collection.id,
+        "description": collection.title.in_(lang),
+        **({"minzoom": levels[0], "maxzoom": levels[-1]} if levels else {}),
+        "fields": {"id": "Id", **{name: by_name[name].title.in_(lang) for name in collection.tiles.properties}},
+    }
+
+
+def _field(prop: Property, tileset: Tileset, collection: Collection) -> dict[str, Any]:
+    """Schema of an attribute; where only tiles from a level on have it, its description says so."""
+    lang = tileset.exchange.lang
     date = {"format": "date"} if prop.type == "date" else {}
-    return {"type": "string" if date else prop.type, **date, "title": prop.title.in_(exchange.lang)}
+    kind = "array" if prop.type.endswith("[]") else "string" if prop.type in {"date", "datetime"} else prop.type
+    first = collection.tiles.first.get(prop.name, 0)
+    late = first > collection.tiles.minzoom
+    level = next((str(m.level) for m in tileset.grid.matrices if m.zoom >= first), None) if late else None
+    words = {"de": f"Ab tileMatrix {level}", "en": f"From tileMatrix {level} on"}
+    described = {"description": words[lang]} if level else {}
+    return {"type": kind, **date, "title": prop.title.in_(lang), **described}

@@ -1,104 +1,177 @@
-"""Tile matrix sets, tilesets, TileJSON, tiles."""
+"""Tile matrix sets, tilesets, TileJSON, tiles: of each collection, and of several at once below /tiles."""
 
-import orjson
+import hashlib
+from collections.abc import Mapping
+
 import psycopg
-from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.conditions import PARAMETERS, parse_conditions
+from server.catalogue import Collection
 from server.cql2.filter import not_computable
-from server.cql2.limits import SCAN_TIMEOUT
-from server.database import Reader
-from server.errors import NotFound, shorten
-from server.ewkb import to_box2d, to_ewkb
-from server.exchange import Exchange, open_exchange, respond, respond_document, respond_unchanged, validators
-from server.links import link
-from server.negotiation import JSON, MVT
-from server.state import State
-from server.tiles.documents import tilejson_document, tileset_document, tilesets_document
-from server.tiles.grid import NAME, URI, check_tile, matrix_set, parse_tile, search_box, tile_box
-from server.tiles.query import filtered_tile_text, tile_text
+from server.errors import InvalidParameter, NotFound, shorten
+from server.exchange import JSON_HTML, METADATA_CACHE, Exchange, Validators, open_exchange, respond_document
+from server.negotiation import GEOJSON, JSON, MVT
+from server.tiles.compute import MadeTile, make_layer, make_tile
+from server.tiles.documents import (
+    LEFT_OUT,
+    Tileset,
+    joined,
+    matrix_sets_document,
+    tilejson_document,
+    tileset_document,
+    tilesets_document,
+)
+from server.tiles.params import CHOOSING, RESTRICTING, Restriction, parse_collections, parse_restriction
+from server.tiling.grid import Tile, all_tiles, check_tile, find_matrix, is_offered, limits, parse_tile
+from server.tiling.making import Wanted
+from server.tiling.matrixsets import Grid, grids_by_name, read_grids
+from server.tiling.query import Form
+
+BY_FORMAT = {"mvt": MVT, "json": GEOJSON}
+BY_NAME = {"mvt": MVT}  # of an address that ends in .mvt
 
 
 async def get_matrix_sets(request: Request) -> Response:
     """/tileMatrixSets"""
-    exchange = open_exchange(request, {"json": JSON})
-    href = exchange.href("tileMatrixSets", NAME)
-    listed = {"id": NAME, "title": NAME, "uri": URI, "links": [link("self", href, JSON, NAME)]}
-    return respond_document(exchange, lambda: {"tileMatrixSets": [listed], "links": exchange.links_self()})
+    exchange = open_exchange(request)
+    grids = read_grids(exchange.context.settings.config_dir).values()
+    return respond_document(exchange, lambda: matrix_sets_document(exchange, grids), "matrixsets.html")
 
 
 async def get_matrix_set(request: Request) -> Response:
     """/tileMatrixSets/{tileMatrixSetId}"""
-    exchange = open_exchange(request, {"json": JSON})
-    _check_matrix_set(exchange)
-    return respond_document(exchange, lambda: orjson.loads(matrix_set().model_dump_json(exclude_none=True)))
+    exchange = open_exchange(request)
+    grid = _grid(exchange)
+    return respond_document(exchange, lambda: grid.document, "matrixset.html", grid=grid)
 
 
 async def get_tilesets(request: Request) -> Response:
-    """/collections/{collectionId}/tiles"""
-    exchange = open_exchange(request)
-    collection = exchange.collection()
+    """/tiles, /collections/{collectionId}/tiles"""
+    exchange, collections = _open(request)
+    own = _own(exchange)
+    grids = read_grids(exchange.context.settings.config_dir).values()
+    tilesets = [found for grid in grids if (found := Tileset(exchange, grid, collections, own)).matrices]
     return respond_document(
-        exchange, lambda: tilesets_document(exchange, collection), "tilesets.html", collection=collection
+        exchange, lambda: tilesets_document(exchange, tilesets), "tilesets.html", collection=own, tilesets=tilesets
     )
 
 
 async def get_tileset(request: Request) -> Response:
-    """/collections/{collectionId}/tiles/{tileMatrixSetId}"""
-    exchange = open_exchange(request)
-    collection = exchange.collection()
-    _check_matrix_set(exchange)
-    state = exchange.state(collection)
+    """/tiles/{tileMatrixSetId}, /collections/{collectionId}/tiles/{tileMatrixSetId}"""
+    tileset = _open_tileset(request)
     return respond_document(
-        exchange, lambda: tileset_document(exchange, collection, state), "tileset.html", collection=collection
+        tileset.exchange, lambda: tileset_document(tileset), "tileset.html", collection=tileset.own, tileset=tileset
     )
 
 
 async def get_tilejson(request: Request) -> Response:
-    """/collections/{collectionId}/tiles/{tileMatrixSetId}/tilejson"""
-    exchange = open_exchange(request, {"json": JSON})
-    collection = exchange.collection()
-    _check_matrix_set(exchange)
-    return respond_document(exchange, lambda: tilejson_document(exchange, collection, exchange.state(collection)))
+    """…/tilejson"""
+    tileset = _open_tileset(request, {"json": JSON})
+    return respond_document(tileset.exchange, lambda: tilejson_document(tileset))
 
 
 async def get_tile(request: Request) -> Response:
-    """/collections/{collectionId}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"""
-    exchange = open_exchange(request, {"mvt": MVT}, PARAMETERS)
-    collection = exchange.collection()
-    condition = parse_conditions(collection, exchange.parameters)
-    _check_matrix_set(exchange)
+    """…/{tileMatrix}/{tileRow}/{tileCol} and, for XYZ clients, …/{tileMatrix}/{tileCol}/{tileRow}.mvt"""
     path = request.path_params
+    named = request.scope["path"].endswith(".mvt")
+    exchange = open_exchange(request, BY_NAME if named else BY_FORMAT, _allowed(request))
+    grid = _grid(exchange)
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
-    state = exchange.state(collection)
-    check_tile(tile, collection.tiles, state)
-    marks = validators(exchange, state.mark, state.published)
-    if marks.unchanged(request):
-        return respond_unchanged(marks)
-
-    async def ask(state: State, reader: Reader) -> TupleRow | None:
-        if (search := search_box(tile, state)) is None:
-            return None
-        parameters = {"tile": to_box2d(tile_box(tile)), "search": to_ewkb(search, state.srid)}
-        if condition is None:
-            return await reader.fetch_one(tile_text(collection), parameters)
-        text = filtered_tile_text(collection, condition.sql)
-        given = {**parameters, **condition.parameters}
-        return await reader.fetch_one(text, given, plan_by_values=True, seconds=SCAN_TIMEOUT)
-
+    form: Form = "json" if exchange.format == "json" else "mvt"
+    wanted = [Wanted(c, grid, tile, form, given) for c, given in _shown(exchange, grid, tile)]
     try:
-        state, row = await exchange.context.registry.read(exchange.context.database, collection.id, ask)
+        layers = [await make_layer(exchange.context, part) for part in wanted]
+        made = await make_tile(exchange.context, form, wanted, layers)
     except psycopg.DataError as error:
+        if not (set(exchange.parameters) & {"filter", "q"}):
+            raise
         raise not_computable(exchange.parameters.get("filter", ""), error) from error
-    marks = validators(exchange, state.mark, state.published)
-    if row is None or not row[1]:
-        return Response(status_code=204, headers=marks.headers)
-    return respond(exchange, bytes(row[1]), MVT, marks)
+    return _respond(exchange, made, named)
 
 
-def _check_matrix_set(exchange: Exchange) -> None:
+def _respond(exchange: Exchange, made: MadeTile, named: bool) -> Response:
+    """The ETag names the content: a tile keeps it while a delivery changes others."""
+    digest = hashlib.blake2b(made.content, digest_size=12).hexdigest()
+    modified = max((state.published for state in made.states), default=None)
+    marks = Validators(f'W/"{digest}"', modified)
+    headers = {"Cache-Control": METADATA_CACHE, **marks.headers, **({} if named else {"Vary": "Accept"})}
+    if made.left_out:
+        headers[LEFT_OUT] = ", ".join(f"{name}={number}" for name, number in made.left_out.items())
+    if marks.unchanged(exchange.request):
+        return Response(status_code=304, headers=headers)
+    if not made.content:
+        return Response(status_code=204, headers=headers)
+    return Response(made.content, headers={"Content-Type": exchange.formats[exchange.format], **headers})
+
+
+def _shown(exchange: Exchange, grid: Grid, tile: Tile) -> list[tuple[Collection, Restriction]]:
+    """The collections that a tile can hold something of. Raises NotFound for a tile outside the tileset,
+    InvalidParameter.
+    """
+    collections = _collections(exchange)
+    restrictions = {c.id: _restriction(exchange, c, len(collections)) for c in collections}
+    lowest = min((c.tiles.minzoom for c in collections), default=0)
+    matrix = find_matrix(grid, tile, lowest, max((c.tiles.maxzoom for c in collections), default=0))
+    offered = [c for c in collections if is_offered(c.tiles, matrix)]
+    if "asOf" in exchange.parameters:  # a former state may have reached further
+        check_tile(tile, all_tiles(matrix))
+    else:
+        found = {c.id: limits(exchange.state(c), grid, matrix) for c in offered}
+        check_tile(tile, joined(found.values()))
+        offered = [c for c in offered if (x := found[c.id]) and x.holds(tile)]
+    return [(c, restrictions[c.id]) for c in offered]
+
+
+def _restriction(exchange: Exchange, collection: Collection, together: int) -> Restriction:
+    """Of a collection in a tile of so many."""
+    try:
+        return parse_restriction(collection, exchange.parameters)
+    except InvalidParameter as error:
+        if together == 1:
+            raise
+        given = error.members
+        rule = f"the tile shows several collections, and for '{collection.id}' {given['rule']}"
+        remedy = f"Name by collections those that it fits. For '{collection.id}': {given['remedy']}"
+        raise InvalidParameter(given["parameter"], given["value"], rule, remedy) from error
+
+
+def _open(request: Request, formats: Mapping[str, str] = JSON_HTML) -> tuple[Exchange, tuple[Collection, ...]]:
+    """A request for metadata; what it chooses is checked here already, because it goes into the tiles' addresses."""
+    exchange = open_exchange(request, formats, _allowed(request))
+    collections = _collections(exchange)
+    for collection in collections:
+        _restriction(exchange, collection, len(collections))
+    return exchange, collections
+
+
+def _open_tileset(request: Request, formats: Mapping[str, str] = JSON_HTML) -> Tileset:
+    exchange, collections = _open(request, formats)
+    tileset = Tileset(exchange, _grid(exchange), collections, _own(exchange))
+    if not tileset.matrices:
+        raise NotFound(f"There are no tiles in '{tileset.grid.id}': none of its levels is among those with tiles.")
+    return tileset
+
+
+def _own(exchange: Exchange) -> Collection | None:
+    """The collection that the path names."""
+    return exchange.collection() if "collectionId" in exchange.request.path_params else None
+
+
+def _collections(exchange: Exchange) -> tuple[Collection, ...]:
+    own = _own(exchange)
+    known = exchange.context.registry.collections
+    return (own,) if own else parse_collections(known, exchange.parameters.get("collections"))
+
+
+def _allowed(request: Request) -> tuple[str, ...]:
+    return RESTRICTING if "collectionId" in request.path_params else CHOOSING
+
+
+def _grid(exchange: Exchange) -> Grid:
+    """The grid that the path names. Raises NotFound."""
     name = exchange.request.path_params["tileMatrixSetId"]
-    if name != NAME:
-        raise NotFound(f"There is no tile matrix set '{shorten(name)}'. Available: {NAME}.")
+    if found := grids_by_name(exchange.context.settings.config_dir).get(name):
+        return found
+    known = ", ".join(read_grids(exchange.context.settings.config_dir))
+    raise NotFound(f"There is no tile matrix set '{shorten(name)}'. Available: {known}.")

@@ -36,8 +36,8 @@ from server.features.query import items_query
 from server.pgbinaries import find_binaries
 from server.settings import Settings, default_home
 from server.state import State
-from server.tiles.grid import Tile, search_box, tile_box
-from server.tiles.query import tile_text
+from server.tiling.grid import Tile, search_box, tile_box
+from server.tiling.query import tile_text
 
 HTTP_PORT = 8099
 SAMPLES = 24

@@ -171,4 +171,4 @@ def test_vector_tiles_are_drawn(
     assert drawn["errors"] == []
     assert 0.0005 < drawn["drawn"] < 1
     tiles = [request for request in asked() if f"/collections/{collection}/tiles/WebMercatorQuad/" in request]
-    assert sum(request.endswith("?f=mvt") for request in tiles) >= 1
+    assert sum(request.endswith(".mvt") for request in tiles) >= 1

@@ -30,6 +30,8 @@ COLLECTIONS = [
     *("adresse", "gemeinde", "gemeinde_generalisiert", "hausumring", "kreis", "kreis_generalisiert"),
     *("land", "land_generalisiert", "regierungsbezirk", "regierungsbezirk_generalisiert"),
 ]
+GRIDS = ["WebMercatorQuad", "WorldCRS84Quad", "AdV_25832", "EU_25832"]
+MVT = "application/vnd.mapbox-vector-tile"
 # Documents by path, with the schema of the standard for each
 DOCUMENTS = {
     "/": "features/core/openapi/schemas/landingPage.yaml",
@@ -41,7 +43,10 @@ DOCUMENTS = {
     "/collections/gemeinde/items/{id}": "features/core/openapi/schemas/featureGeoJSON.yaml",
     "/collections/hausumring/tiles/WebMercatorQuad": "tms/schemas/tms/2.0/json/tileSet.json",
     "/collections/hausumring/tiles/WebMercatorQuad/tilejson": "tilejson/3.0.0.json",
-    "/tileMatrixSets/WebMercatorQuad": "tms/schemas/tms/2.0/json/tileMatrixSet.json",
+    **{f"/tileMatrixSets/{grid}": "tms/schemas/tms/2.0/json/tileMatrixSet.json" for grid in GRIDS},
+    **{f"/tiles/{grid}": "tms/schemas/tms/2.0/json/tileSet.json" for grid in GRIDS},
+    **{f"/collections/adresse/tiles/{grid}": "tms/schemas/tms/2.0/json/tileSet.json" for grid in GRIDS},
+    **{f"/tiles/{grid}/tilejson": "tilejson/3.0.0.json" for grid in GRIDS},
 }
 
 
@@ -74,7 +79,13 @@ def by_rel(links: list[dict[str, Any]], rel: str) -> list[dict[str, Any]]:
 
 def collection_paths() -> list[str]:
     names = ("", "/items?limit=1", "/queryables", "/schema", "/provenance", "/tiles", "/tiles/WebMercatorQuad")
-    return [f"/collections/{collection}{name}" for collection in COLLECTIONS for name in names]
+    tiles = [
+        "/tileMatrixSets",
+        "/tiles",
+        "/tiles/AdV_25832?collections=adresse,kreis",
+        "/collections/land/tiles/EU_25832",
+    ]
+    return [*(f"/collections/{collection}{name}" for collection in COLLECTIONS for name in names), *tiles]
 
 
 def test_root_success(http: httpx.Client) -> None:
@@ -95,7 +106,7 @@ def test_api_definition_success_and_oas_definition_1(http: httpx.Client, api: di
 def test_api_definition_stays_small(http: httpx.Client) -> None:
     """QGIS freezes over a large one."""
     answer = http.get("/api")
-    assert len(answer.content) < 30_000 + 6_000 * len(COLLECTIONS)
+    assert len(answer.content) < 45_000 + 6_000 * len(COLLECTIONS)
 
 
 def test_conformance_success(http: httpx.Client) -> None:
@@ -147,7 +158,12 @@ def test_oas_completeness_everything_declared_answers_as_declared(
     http: httpx.Client, api: dict[str, Any], features: dict[str, dict[str, Any]]
 ) -> None:
     tile = document(http, "/collections/adresse/tiles/WebMercatorQuad")["tileMatrixSetLimits"][-1]
-    values = {"tileMatrix": tile["tileMatrix"], "tileRow": tile["minTileRow"], "tileCol": tile["minTileCol"]}
+    values = {
+        "tileMatrixSetId": "WebMercatorQuad",
+        "tileMatrix": tile["tileMatrix"],
+        "tileRow": tile["minTileRow"],
+        "tileCol": tile["minTileCol"],
+    }
     for path, operations in api["paths"].items():
         collection = path.split("/")[2] if path.startswith("/collections/") else "adresse"
         id_ = features[collection if collection in features else "adresse"]["id"]
@@ -290,15 +306,20 @@ def test_tile_matrix_set_is_the_registered_one(http: httpx.Client, standards: Pa
 def test_tileset_links_and_limits(http: httpx.Client, collection: str) -> None:
     """/req/geodata-tilesets/desc-links, /req/tilesets-list/tileset-links, /req/tileset/description"""
     links = by_rel(document(http, f"/collections/{collection}")["links"], f"{OGC_REL}tilesets-vector")
-    [listed] = document(http, links[0]["href"])["tilesets"]
-    tileset = document(http, by_rel(listed["links"], "self")[0]["href"])
-    assert listed["tileMatrixSetURI"] == tileset["tileMatrixSetURI"]
-    [template] = by_rel(tileset["links"], "item")
-    assert all(f"{{{name}}}" in template["href"] for name in ("tileMatrix", "tileRow", "tileCol"))
-    tilejson = document(http, by_rel(tileset["links"], "describedby")[0]["href"])
-    matrices = [int(limit["tileMatrix"]) for limit in tileset["tileMatrixSetLimits"]]
-    assert matrices == list(range(tilejson["minzoom"], tilejson["maxzoom"] + 1))
-    assert [layer["id"] for layer in tilejson["vector_layers"]] == [collection]
+    tilesets = document(http, links[0]["href"])["tilesets"]
+    assert [listed["tileMatrixSetId"] for listed in tilesets] == GRIDS
+    for listed in tilesets:
+        tileset = document(http, by_rel(listed["links"], "self")[0]["href"])
+        for name in ("tileMatrixSetURI", "tileMatrixSetLimits", "crs"):
+            assert listed[name] == tileset[name]
+        templates = by_rel(tileset["links"], "item")
+        assert [template["type"] for template in templates] == [MVT, "application/geo+json"]
+        names = ("tileMatrix", "tileRow", "tileCol")
+        assert all(f"{{{name}}}" in template["href"] for template in templates for name in names)
+        tilejson = document(http, by_rel(tileset["links"], "describedby")[0]["href"])
+        matrices = [int(limit["tileMatrix"]) for limit in tileset["tileMatrixSetLimits"]]
+        assert matrices == list(range(tilejson["minzoom"], tilejson["maxzoom"] + 1))
+        assert [layer["id"] for layer in tilejson["vector_layers"]] == [collection]
 
 
 @pytest.mark.parametrize("place", ["6/2147483647/33", "6/21/2147483647", "6/64/33", "2147483647/0/0", "x/21/33"])

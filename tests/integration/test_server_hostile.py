@@ -36,7 +36,11 @@ ERRORS = [
     ("/collections/none/tiles/WebMercatorQuad/1/1/1", 404, "There is no collection 'none'"),
     (f"{ITEMS}/none", 404, "The collection 'messpunkt' has no feature 'none'. Take an id from http"),
     (f"{ITEMS}/{'x' * 5000}", 404, "has no feature 'xxx"),
-    ("/collections/flaeche/tiles/None", 404, "There is no tile matrix set 'None'. Available: WebMercatorQuad."),
+    (
+        "/collections/flaeche/tiles/None",
+        404,
+        "There is no tile matrix set 'None'. Available: WebMercatorQuad, ",
+    ),
     ("/tileMatrixSets/None", 404, "There is no tile matrix set 'None'"),
     (f"{TILES}/4/0/0", 404, "tileMatrix 4 is not offered here: this tileset has 5 to 16."),
     (f"{TILES}/99/0/0", 404, "tileMatrix 99 is not offered here"),

@@ -1,6 +1,7 @@
 """Vector tiles, decoded, against the database: which features, where, with which attributes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,25 +10,27 @@ import pytest
 import shapely
 from shapely.geometry import box, shape
 
-from server.tiles.grid import BUFFER, EXTENT, Tile, tile_box
+from server.tiling.grid import BUFFER, EXTENT, Tile, tile_box
+from server.tiling.matrixsets import Grid, read_grids
 
 Fetch = Callable[..., list[tuple[Any, ...]]]
 MVT = "application/vnd.mapbox-vector-tile"
-PLACE = Tile(14, 5459, 8510)  # in the thick of the polygons
+GRIDS = read_grids(Path(__file__).resolve().parents[2] / "config")
+MERCATOR = GRIDS["WebMercatorQuad"]
 
 
-def at(collection: str, tile: Tile) -> str:
-    return f"/collections/{collection}/tiles/WebMercatorQuad/{tile.matrix}/{tile.row}/{tile.col}"
+def at(collection: str, tile: Tile, grid: Grid = MERCATOR) -> str:
+    return f"/collections/{collection}/tiles/{grid.id}/{tile.matrix}/{tile.row}/{tile.col}"
 
 
-def tile_of(x: float, y: float, matrix: int) -> Tile:
-    edge = 20037508.342789244
-    size = 2 * edge / 2**matrix
-    return Tile(matrix, int((edge - y) / size), int((x + edge) / size))
+def tile_of(x: float, y: float, level: int, grid: Grid = MERCATOR) -> Tile:
+    """The tile of a place in the grid's CRS."""
+    matrix = grid.by_level[level]
+    return Tile(level, int((matrix.north - y) / matrix.tile_height), int((x - matrix.west) / matrix.tile_width))
 
 
-def decoded(client: httpx.Client, collection: str, tile: Tile) -> list[dict[str, Any]]:
-    answer = client.get(at(collection, tile))
+def decoded(client: httpx.Client, collection: str, tile: Tile, grid: Grid = MERCATOR) -> list[dict[str, Any]]:
+    answer = client.get(at(collection, tile, grid))
     if answer.status_code == 204:
         return []
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, MVT)
@@ -37,10 +40,11 @@ def decoded(client: httpx.Client, collection: str, tile: Tile) -> list[dict[str,
     return layers[collection]["features"]
 
 
-def to_mercator(geometry: Any, tile: Tile) -> Any:
-    west, _, east, north = tile_box(tile)
-    unit = (east - west) / EXTENT
-    return shapely.transform(geometry, lambda xy: xy * [unit, -unit] + [west, north])
+def placed(geometry: Any, tile: Tile, grid: Grid = MERCATOR) -> Any:
+    """A geometry of a tile in the grid's CRS."""
+    west, south, east, north = tile_box(grid, tile)
+    scale = [(east - west) / EXTENT, (south - north) / EXTENT]
+    return shapely.transform(geometry, lambda xy: xy * scale + [west, north])
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def test_a_tile_holds_what_is_in_it_and_its_buffer(
     )
     geometries = shapely.from_wkb([row[5] for row in rows])
     for tile in places:
-        bounds = tile_box(tile)
+        bounds = tile_box(MERCATOR, tile)
         unit = (bounds.xmax - bounds.xmin) / EXTENT
         features = {f["id"]: f for f in decoded(client, collection, tile)}
         certain, possible = (box(*bounds.grown(*[(BUFFER + d) * unit] * 2)) for d in (-1, 1))
@@ -77,7 +81,7 @@ def test_a_tile_holds_what_is_in_it_and_its_buffer(
             assert geometry.intersects(possible)
             expected = {"id": id_, "name": name, "nummer": nummer, "datum": datum}
             assert found["properties"] == {k: v for k, v in expected.items() if v is not None}
-            drawn, right = to_mercator(shape(found["geometry"]), tile), geometry.intersection(possible)
+            drawn, right = placed(shape(found["geometry"]), tile), geometry.intersection(possible)
             assert drawn.hausdorff_distance(right) < 3 * unit or drawn.symmetric_difference(
                 right
             ).area < 8 * unit * max(unit, right.length)
@@ -87,9 +91,9 @@ def test_points_are_placed_to_a_unit(client: httpx.Client, truth: Fetch, places:
     stored = dict(truth("select fid, ST_AsBinary(ST_Transform(geom, 3857)) from geobasis.messpunkt"))
     seen = 0
     for tile in places:
-        unit = (tile_box(tile).xmax - tile_box(tile).xmin) / EXTENT
+        unit = (tile_box(MERCATOR, tile).xmax - tile_box(MERCATOR, tile).xmin) / EXTENT
         for feature in decoded(client, "messpunkt", tile):
-            drawn = to_mercator(shape(feature["geometry"]), tile)
+            drawn = placed(shape(feature["geometry"]), tile)
             assert drawn.distance(shapely.from_wkb(stored[feature["id"]])) <= unit
             seen += 1
     assert seen > 500
@@ -150,9 +154,9 @@ def test_f_mvt_head_and_validators(client: httpx.Client, truth: Fetch, places: l
 
 
 def test_templates_lead_to_tiles(client: httpx.Client) -> None:
-    """OGC's names in the tileset, bare braces in TileJSON; with f=mvt, by which GDAL knows the format."""
+    """OGC's names in the tileset, bare braces in TileJSON; with f=mvt or .mvt, by which GDAL knows the format."""
     tileset = client.get("/collections/flaeche/tiles/WebMercatorQuad").json()
-    template = next(x for x in tileset["links"] if x["rel"] == "item")
+    template, geojson = (x for x in tileset["links"] if x["rel"] == "item")
     x = tileset["tileMatrixSetLimits"][0]
     place = {"tileMatrix": x["tileMatrix"], "tileRow": str(x["minTileRow"]), "tileCol": str(x["minTileCol"])}
     url = template["href"]
@@ -160,8 +164,12 @@ def test_templates_lead_to_tiles(client: httpx.Client) -> None:
         url = url.replace(f"{{{name}}}", value)
     assert template["templated"] is True
     assert client.get(url).headers["Content-Type"] == template["type"] == MVT
+    assert geojson["type"] == "application/geo+json"
+    assert geojson["href"] == template["href"].replace("f=mvt", "f=json")
     tilejson = client.get("/collections/flaeche/tiles/WebMercatorQuad/tilejson").json()
-    assert tilejson["tiles"][0].endswith("/{z}/{y}/{x}?f=mvt")
+    assert tilejson["tiles"][0].endswith("/{z}/{x}/{y}.mvt")
+    names = {"z": place["tileMatrix"], "x": place["tileCol"], "y": place["tileRow"]}
+    assert client.get(tilejson["tiles"][0].format(**names)).content == client.get(url).content
     assert (tilejson["minzoom"], tilejson["maxzoom"]) == (5, 16)
     assert tilejson["vector_layers"][0]["id"] == "flaeche"
 

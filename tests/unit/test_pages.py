@@ -158,7 +158,40 @@ SCHEMA = {
 }
 TILESET = {
     "tileMatrixSetURI": "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad",
+    "tileMatrixSetId": "WebMercatorQuad",
     "crs": "http://www.opengis.net/def/crs/EPSG/0/3857",
+}
+LAYER = {
+    "id": "gemeinde",
+    "title": "Gemeinden",
+    "minTileMatrix": "6",
+    "maxTileMatrix": "14",
+    "propertiesSchema": {"properties": {"id": {"type": "string"}, "gn": {"description": "Ab tileMatrix 8"}}},
+}
+LIMITS = [{"tileMatrix": "6"}, {"tileMatrix": "14"}]
+UTM_TILESET = {
+    "tileMatrixSetId": "AdV_25832",
+    "crs": "http://www.opengis.net/def/crs/EPSG/0/25832",
+    "tileMatrixSetLimits": LIMITS,
+    "layers": [LAYER, {**LAYER, "id": "adresse"}],
+    "tileLimits": {"description": "Höchstens <500 kB>"},
+}
+GRID = {
+    "id": "AdV_25832",
+    "crs": UTM_TILESET["crs"],
+    "keywords": ["DE_EPSG_25832_ADV"],
+    "tileMatrices": [
+        {
+            "id": "0",
+            "scaleDenominator": 17471320.75,
+            "cellSize": 4891.96981,
+            "pointOfOrigin": [-46133.17, 6301219.54],
+            "tileWidth": 256,
+            "tileHeight": 256,
+            "matrixWidth": 1,
+            "matrixHeight": 1,
+        }
+    ],
 }
 
 
@@ -186,6 +219,18 @@ def search_cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "search.html", "/search", {"document": {"features": [answer]}, "asked": "Hauptstr. 5"}
     yield "search.html", "/search", {"document": {"features": []}, "asked": "<b>"}
     yield "search.html", "/search", {"document": None, "asked": ""}
+
+
+def tile_cases(ground: dict[str, Any], at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Tilesets of one collection and of all, grids."""
+    yield "tilesets.html", f"{at}/tiles", {"collection": GEMEINDE, "document": {"tilesets": [TILESET]}}
+    tileset = {**ground, "collection": GEMEINDE, "document": TILESET}
+    yield "tileset.html", f"{at}/tiles/WebMercatorQuad", tileset
+    yield "tilesets.html", "/tiles", {"collection": None, "document": {"tilesets": [TILESET, UTM_TILESET]}}
+    chosen = {"collections": COLLECTIONS, "states": STATES, "query": {"collections": "gemeinde,adresse"}}
+    yield "tileset.html", "/tiles/AdV_25832", {**chosen, "collection": None, "document": UTM_TILESET}
+    yield "matrixsets.html", "/tileMatrixSets", {"document": {"tileMatrixSets": [GRID, {"id": "WebMercatorQuad"}]}}
+    yield "matrixset.html", "/tileMatrixSets/AdV_25832", {"document": GRID}
 
 
 def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -230,9 +275,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "conformance.html", "/conformance", {"document": {"conformsTo": uris}}
     yield from search_cases()
     yield "api.html", "/api.html", {"document": OPENAPI}
-    yield "tilesets.html", f"{at}/tiles", {"collection": GEMEINDE, "document": {"tilesets": [TILESET]}}
-    tileset = {**ground, "collection": GEMEINDE, "document": TILESET}
-    yield "tileset.html", f"{at}/tiles/WebMercatorQuad", tileset
+    yield from tile_cases(ground, at)
     yield "map.html", "/map", ground
     problem = {
         "status": 400,

@@ -12,7 +12,7 @@ from server.errors import ConfigurationError, InvalidParameter, NotAcceptable, N
 from server.links import link, to_href, to_link_header
 from server.negotiation import choose_format, choose_language, parse_accept
 from server.settings import Settings
-from server.tiles.grid import parse_tile, tile_box
+from server.tiling.grid import parse_tile, tile_box
 
 ROOT = Path(__file__).resolve().parents[2]
 GEMEINDE = (ROOT / "collections" / "gemeinde.yaml").read_text("utf-8")
