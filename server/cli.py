@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
 from server import console, doctor
-from server.commands import database, deliveries, jobs, store, watch, worker
+from server.commands import database, deliveries, export, jobs, store, watch, worker
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -50,6 +50,7 @@ app.add_typer(store.commands, name="store")
 app.add_typer(jobs.commands, name="jobs")
 app.add_typer(watch.commands, name="watch")
 app.command("worker", epilog=EXIT_CODES)(worker.worker)
+app.command("export", epilog=EXIT_CODES)(export.export)
 app.add_typer(deliveries.commands)
 
 Host = Annotated[

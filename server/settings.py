@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         validation_alias="OPENNRW_ADMIN_TOKEN",
         description="whoever sends it may read /admin/; without it nothing is there",
     )
+    downloads_at_once: int = Field(
+        default=20_000,
+        ge=0,
+        validation_alias="OPENNRW_DOWNLOADS_AT_ONCE",
+        description="features of a part of a collection that is made while the visitor waits; a job makes larger ones",
+    )
     downloads_space: float = Field(
         default=20.0,
         gt=0,

@@ -17,8 +17,8 @@ def parse_ranges(header: str | None, size: int) -> list[Range] | None:
 
     Parts that overlap or touch are one. Raises RangeNotSatisfiable where none lies in the file, or there are too many.
     """
-    unit, _, text = (header or "").partition("=")
-    if unit.strip().lower() != "bytes":
+    unit, equals, text = (header or "").partition("=")
+    if unit.strip().lower() != "bytes" or not equals:
         return None
     found: list[Range] = []
     for part in text[:10_000].split(","):

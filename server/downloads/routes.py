@@ -32,7 +32,6 @@ from server.exports.kinds import KINDS, MEDIA_TYPES
 from server.links import link
 from server.negotiation import HTML, JSON
 
-SMALL = 20_000  # features of a cut that is made while the client waits
 LOOK = 5  # seconds to find out whether it is small
 PATIENCE = 10  # seconds until it is the request's turn
 KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -121,16 +120,17 @@ async def _check_area(exchange: Exchange, extract: Extract) -> None:
 
 async def _is_small(exchange: Exchange, extract: Extract) -> bool:
     """Whether few features match; where that takes long to find out, it is large. Raises InvalidParameter."""
+    most = exchange.context.settings.downloads_at_once
     where, parameters = extract.where()
     table = sql.Identifier("geobasis", extract.collection.id)
-    query = sql.SQL(COUNT).format(table=table, where=where, most=sql.Literal(SMALL + 1)).as_bytes()
+    query = sql.SQL(COUNT).format(table=table, where=where, most=sql.Literal(most + 1)).as_bytes()
     try:
         row = await exchange.context.database.fetch_one(query, parameters, plan_by_values=True, seconds=LOOK)
     except QueryTooSlow:
         return False
     except psycopg.DataError as error:
         raise not_computable(exchange.parameters.get("filter", ""), error) from error
-    return row is not None and row[0] <= SMALL
+    return row is not None and row[0] <= most
 
 
 async def _make_now(exchange: Exchange, extract: Extract) -> tuple[Cut, BinaryIO]:
