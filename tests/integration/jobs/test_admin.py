@@ -55,8 +55,9 @@ def test_jobs_and_deliveries_are_listed_and_followed(admin: httpx.Client) -> Non
 
 def _check_jobs(admin: httpx.Client) -> None:
     everything = admin.get("/admin/jobs").json()["jobs"]
-    assert len(everything) == 10
-    assert {(job["task"], job["status"]) for job in everything} == {("after_publication", "accepted")}
+    assert len(everything) == 30
+    tasks = ("after_publication", "downloads", "pyramid")
+    assert {(job["task"], job["status"]) for job in everything} == {(task, "accepted") for task in tasks}
     page = admin.get("/admin/jobs", params={"limit": 4}).json()
     found = page["jobs"]
     while following := [link["href"] for link in page["links"] if link["rel"] == "next"]:

@@ -206,6 +206,8 @@ def test_a_worker_of_some_queues_leaves_the_others(queue: Any, start_worker: Sta
     assert {each["task"]: each["status"] for each in queue.jobs()} == {
         "load": "successful",
         "after_publication": "accepted",
+        "downloads": "accepted",
+        "pyramid": "accepted",
     }
 
 
