@@ -21,12 +21,14 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from server import problems
 from server.catalogue import Collection, read_collections, read_service
 from server.common import routes as common
+from server.coordinates import places_query
 from server.database import Database, reader_conninfo
 from server.downloads import routes as downloads
 from server.errors import ConfigurationError, ServiceError
 from server.exchange import Context
 from server.exports.place import make_place
 from server.features import routes as features
+from server.formats.table import COMPRESSED
 from server.jobs import routes as admin
 from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
 from server.observe import ROUTE, Observe, configure_logging, get_metrics, make_metrics
@@ -130,7 +132,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = context
     app.state.metrics = metrics
-    for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json"):
+    for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json", *COMPRESSED):
         add_compress_type(media_type)
     app.user_middleware = [
         Middleware(Observe, metrics=metrics, logs=settings.log_level.lower() in {"debug", "info"}),
@@ -221,6 +223,7 @@ def _lifespan(
         await context.database.open()
         await check_schema(context.database, collections)
         await context.registry.refresh(context.database)
+        context.operations.take({srid: (x, y) for srid, x, y in await context.database.fetch(places_query())})
         context.tiles.open()
         watcher = asyncio.create_task(context.registry.watch(context.database))
         try:

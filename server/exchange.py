@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import Collection, Language, Service
+from server.coordinates import Operations
 from server.database import Database
 from server.errors import InvalidHost, InvalidParameter, shorten
 from server.exports.place import Place
@@ -47,6 +48,7 @@ class Context:
     place: Place
     tiles: TileCache
     kept: Kept = field(default_factory=Kept)
+    operations: Operations = field(default_factory=Operations)
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,16 @@ def link(rel: str, href: str, media_type: str | None = None, title: str | None =
     return {name: value for name, value in members.items() if value is not None}
 
 
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    """A quoted string; GML's media types hold quotes themselves."""
+    return '"' + text.replace('"', '\\"') + '"'
+
+
 def to_link_header(links: list[Link]) -> str:
     """Value of a Link header (RFC 8288), of the links that are to be followed by GET."""
     return ", ".join(
-        f'<{x["href"]}>; rel="{x["rel"]}"' + (f'; type="{x["type"]}"' if "type" in x else "")
+        f'<{x["href"]}>; rel="{x["rel"]}"' + (f"; type={_quoted(x['type'])}" if "type" in x else "")
         for x in links
         if "method" not in x
     )

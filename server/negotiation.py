@@ -31,11 +31,11 @@ def choose_format(formats: Mapping[str, str], f: str | None, accept: str | None)
     if not accept or not accept.strip():
         return next(iter(formats))
     ranges = parse_accept(accept)
-    best, best_quality = None, 0.0
+    best, highest = None, (0.0, False)
     for key, media_type in formats.items():
         quality = max(_quality(ranges, name) for name in _names(media_type))
-        if quality > best_quality:
-            best, best_quality = key, quality
+        if quality and (quality, _named(media_type, accept)) > highest:
+            best, highest = key, (quality, _named(media_type, accept))
     if best is None:
         raise NotAcceptable(
             f"No representation fits 'Accept: {accept[:200]}'. Available: {', '.join(formats.values())}. "
@@ -86,6 +86,15 @@ def _names(media_type: str) -> tuple[str, ...]:
     """The media type and, for what is JSON too, application/json."""
     name = media_type.partition(";")[0]
     return (name, JSON) if media_type in JSON_LIKE else (name,)
+
+
+def _named(media_type: str, accept: str) -> bool:
+    """Whether a media type stands in the header with all its parameters, as the variants of GML are told apart."""
+    return ";" in media_type and _bare(media_type) in _bare(accept)
+
+
+def _bare(text: str) -> str:
+    return text.lower().replace(" ", "").replace('"', "")
 
 
 def _quality(ranges: list[tuple[str, float]], name: str) -> float:

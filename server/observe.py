@@ -36,7 +36,7 @@ SAFE_HEADERS = (
 # Any page may read the data, which are public: no cookie and no key is involved
 EXPOSED = (
     "Accept-Ranges, Content-Crs, Content-Disposition, Content-Range, ETag, Link, Location, Memento-Datetime, "
-    "OGC-NumberMatched, OGC-NumberReturned, OpenNRW-Left-Out, Retry-After, X-Request-ID"
+    "OGC-NumberMatched, OGC-NumberReturned, OpenNRW-Coordinates, OpenNRW-Left-Out, Retry-After, X-Request-ID"
 )
 OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
 HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)

@@ -8,12 +8,23 @@ from server.catalogue import Collection
 from server.crs import Crs
 from server.editions import columns_of, sources
 from server.formats.geojson import feature_expression
-from server.formats.layer import EVERYTHING, Selection
+from server.formats.layer import EVERYTHING, Layer, Selection
+from server.formats.table import BY_KEY
+
+ONE = sql.SQL(
+    """
+select c.version, f.* from (select {columns} from {rows} t where t.id = %(id)s) f
+left join provenance.collection c on c.collection = %(name)s"""
+)
 
 
 @lru_cache(maxsize=512)
-def item_text(collection: Collection, crs: Crs, selection: Selection = EVERYTHING, past: bool = False) -> bytes:
-    """SQL text for one feature by its id, live or of an edition of the past: version of the collection, JSON text."""
+def item_text(
+    collection: Collection, crs: Crs, selection: Selection = EVERYTHING, past: bool = False, key: str = "json"
+) -> bytes:
+    """SQL text for one feature by its id, live or of an edition of the past: version of the collection, then GeoJSON's
+    text, or the columns of another format, which are null where there is no such feature.
+    """
     rows: sql.Composable = sql.Identifier("geobasis", collection.id)
     if past:
         columns = sql.SQL(", ").join(map(sql.Identifier, columns_of(collection)))
@@ -24,6 +35,9 @@ def item_text(collection: Collection, crs: Crs, selection: Selection = EVERYTHIN
             for source in sources(collection, past)
         ]
         rows = sql.SQL("({})").format(sql.SQL(" union all ").join(parts))
+    if key != "json":
+        columns = BY_KEY[key].columns(Layer(collection, crs, selection))
+        return ONE.format(columns=columns, rows=rows).as_bytes()
     return (
         sql.SQL(
             """

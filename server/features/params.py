@@ -21,7 +21,7 @@ from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.times import DATE_TIME, FULL_DATE, parse_as_of, parse_datetime
 
 OWN_PARAMETERS = (
-    *("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "sortby", "resultType", "asOf"),
+    *("limit", "bbox", "bbox-crs", "crs", "datetime", "cursor", "sortby", "resultType", "asOf", "profile"),
     *PARAMETERS,
     *CONDITION_PARAMETERS,
 )

@@ -21,7 +21,8 @@ from server.features.item import item_text, versions_text
 from server.features.page import Page, Reading, to_page
 from server.features.params import ItemsQuery
 from server.features.query import Shape, items_query
-from server.formats.layer import Selection
+from server.formats.geojson import GEOJSON_FORMAT
+from server.formats.layer import Format, Selection
 from server.state import State
 
 
@@ -34,6 +35,7 @@ class ItemQuery:
     crs: Crs
     selection: Selection
     as_of: datetime | None = None
+    format: Format = GEOJSON_FORMAT
 
 
 async def read_page(exchange: Exchange, query: ItemsQuery) -> tuple[State, Page]:
@@ -90,7 +92,7 @@ async def _read(
 
 
 async def read_item(exchange: Exchange, query: ItemQuery) -> tuple[State, TupleRow | None, Edition | None]:
-    """The state, the row of `item_text` and the edition where it is not the one that is live."""
+    """The state, the row of `item_text` and the edition where it is not the one that is live; no row = no feature."""
     past: Edition | None = None
 
     async def ask(state: State, reader: Reader) -> TupleRow | None:
@@ -99,12 +101,12 @@ async def read_item(exchange: Exchange, query: ItemQuery) -> tuple[State, TupleR
             return None
         if query.as_of:
             past = await _past_edition(reader, query.collection, state, query.as_of, None)
-        text = item_text(query.collection, query.crs, query.selection.form, past is not None)
+        text = item_text(query.collection, query.crs, query.selection.form, past is not None, query.format.key)
         return await reader.fetch_one(text, _item_parameters(query, past))
 
     context = exchange.context
     state, row = await context.registry.read(context.database, query.collection.id, ask)
-    return state, row, past
+    return state, row if row and row[1] is not None else None, past
 
 
 async def read_versions(exchange: Exchange, query: ItemQuery) -> tuple[State, list[TupleRow]]:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -22,39 +21,49 @@ from server.exchange import (
     respond_unchanged,
     validators,
 )
-from server.features.cursor import to_token
+from server.features.answers import Wanted, answer_features, choose_variant, to_single
+from server.features.heads import headers_features, headers_items, links_items, links_profile, memento
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
-from server.features.posted import MAX_ADDRESS, as_post, read_posted
+from server.features.posted import read_posted
 from server.features.reading import ItemQuery, read_item, read_page, read_versions
 from server.features.selection import PARAMETERS, parse_selection
-from server.formats.geojson import to_feature, to_feature_collection, to_version
+from server.formats.geojson import GEOJSON_FORMAT, to_feature, to_feature_collection, to_version
 from server.formats.layer import EVERYTHING
-from server.limits import MAX_LIMIT_HTML
+from server.formats.table import OF_ITEM, OF_ITEMS
+from server.limits import AT_ONCE, MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
 from server.state import State
 from server.times import parse_as_of
 
-ITEM_PARAMETERS = ("crs", "asOf", *PARAMETERS)
+ITEM_PARAMETERS = ("crs", "asOf", "profile", *PARAMETERS)
 FORMATS = {"json": GEOJSON, "html": HTML}
+ITEM_FORMATS = FORMATS | OF_ITEM
+ITEMS_FORMATS = FORMATS | OF_ITEMS
 
 
 async def get_items(request: Request) -> Response:
     """/collections/{collectionId}/items; by POST some of the parameters are in the body."""
     collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
     posted = await read_posted(request) if request.method == "POST" else None
-    exchange = open_exchange(request, FORMATS, allowed_parameters(collection), posted=posted)
+    exchange = open_exchange(request, ITEMS_FORMATS, allowed_parameters(collection), posted=posted)
     if exchange.format == "html" and "" in exchange.parameters.values():
         return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
+    found = GEOJSON_FORMAT
+    if exchange.format != "html":
+        found, crs = choose_variant(exchange, collection.srid, query.crs)
+        query = query if crs is query.crs else replace(query, crs=crs)
     before = exchange.state(collection)
     marks = _marks(exchange, before)
     if posted is None and marks.unchanged(request):
         return respond_unchanged(marks)
     if exchange.format == "html":
         return await _items_page(exchange, query)
+    if found is not GEOJSON_FORMAT or query.limit > AT_ONCE:
+        return await answer_features(Wanted(exchange, query, found, posted or {}))
     state, page = await read_page(exchange, query)
     return _answer_items(exchange, query, page, marks if state is before else _marks(exchange, state), posted or {})
 
@@ -73,18 +82,8 @@ def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Resp
 def _answer_items(
     exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators, posted: dict[str, str]
 ) -> Response:
-    links = _links_items(exchange, query, page)
-    if posted and len(exchange.href_self()) > MAX_ADDRESS:
-        given = {name: value for name, value in exchange.parameters.items() if name not in posted}
-        links = [as_post(found, posted) for found in _links_items(replace(exchange, parameters=given), query, page)]
-    headers = {
-        "Content-Crs": f"<{query.crs.uri}>",
-        "Link": to_link_header(links),
-        "OGC-NumberReturned": str(page.returned),
-        **({} if page.matched is None else {"OGC-NumberMatched": str(page.matched)}),
-        **_memento(page.past),
-    }
-    return respond(exchange, _to_document(page, links), GEOJSON, marks, headers)
+    links = links_items(exchange, query, page, posted)
+    return respond(exchange, _to_document(page, links), GEOJSON, marks, headers_items(exchange, query, page, links))
 
 
 def _to_document(page: Page, links: list[Link]) -> bytes:
@@ -93,11 +92,6 @@ def _to_document(page: Page, links: list[Link]) -> bytes:
         head["numberMatched"] = page.matched
     head |= {"numberReturned": page.returned, "links": links}
     return to_feature_collection(head, page.features)
-
-
-def _memento(past: Edition | None) -> dict[str, str]:
-    """Of a former state, since when it was live (RFC 7089)."""
-    return {"Memento-Datetime": format_datetime(past.published, usegmt=True)} if past else {}
 
 
 async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
@@ -109,7 +103,7 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
     content = render(
         exchange,
         "items.html",
-        document=orjson.loads(_to_document(page, _links_items(exchange, shown, page))),
+        document=orjson.loads(_to_document(page, links_items(exchange, shown, page, {}))),
         collection=query.collection,
         filters={name: given[name] for name, _ in query.filters},
         limit=limit,
@@ -119,32 +113,22 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
         selected=query.selection.properties,
         as_of=query.as_of,
     )
-    headers = {"Content-Crs": f"<{CRS84.uri}>", **_memento(page.past)}
+    headers = {**headers_features(exchange, shown.collection.srid, CRS84, EVERYTHING), **memento(page.past)}
     return respond(exchange, content, HTML, _marks(exchange, state), headers)
-
-
-def _links_items(exchange: Exchange, query: ItemsQuery, page: Page) -> list[Link]:
-    at = ("collections", query.collection.id)
-    title = query.collection.title.in_(exchange.lang)
-    links = [*exchange.links_self(), link("collection", exchange.href(*at), JSON, title)]
-    media_type = exchange.formats[exchange.format]
-    for rel, cursor in (("next", page.next), ("prev", page.previous)):
-        if cursor is not None:
-            token = to_token(cursor, query.identity)
-            href = exchange.href_self(cursor=token, limit=query.limit, f=exchange.format)
-            links.append(link(rel, href, media_type))
-    return links
 
 
 async def get_item(request: Request) -> Response:
     """/collections/{collectionId}/items/{featureId}"""
-    exchange = open_exchange(request, FORMATS, ITEM_PARAMETERS)
+    exchange = open_exchange(request, ITEM_FORMATS, ITEM_PARAMETERS)
     query = _parse_item_query(exchange)
     state, row, past = await read_item(exchange, query)
     if row is None:
         raise _no_feature(exchange, query)
     marks = _marks(exchange, state)
-    headers = {"Content-Crs": f"<{query.crs.uri}>", **_memento(past)}
+    headers = {
+        **headers_features(exchange, query.collection.srid, query.crs, query.selection),
+        **memento(past),
+    }
     if marks.unchanged(request):
         return respond_unchanged(marks, headers)
     links = [
@@ -153,19 +137,25 @@ async def get_item(request: Request) -> Response:
         link("version-history", _href_item(exchange, query, "versions"), GEOJSON),
         *([link("latest-version", _href_item(exchange, query), GEOJSON)] if past else []),
     ]
-    content = to_feature(row[1], links)
     if exchange.format == "html":
+        content = to_feature(row[1], links)
         return respond(exchange, await _item_page(exchange, query, content, past), HTML, marks, headers)
-    return respond(exchange, content, GEOJSON, marks, {**headers, "Link": to_link_header(links)})
+    found = query.format
+    links += links_profile(found) if found is not GEOJSON_FORMAT else []
+    content = to_single(exchange, query, row, links)
+    media_type = exchange.formats[exchange.format]
+    return respond(exchange, content, media_type, marks, {**headers, "Link": to_link_header(links)})
 
 
 def _parse_item_query(exchange: Exchange) -> ItemQuery:
     given, collection = exchange.parameters, exchange.collection()
-    crs, selection = parse_crs("crs", given.get("crs")), parse_selection(collection, given)
+    crs, selection, found = parse_crs("crs", given.get("crs")), parse_selection(collection, given), GEOJSON_FORMAT
     if exchange.format == "html":  # its map is in degrees and needs the geometry
         crs, selection = CRS84, EVERYTHING
+    else:
+        found, crs = choose_variant(exchange, collection.srid, crs)
     feature_id = exchange.request.path_params["featureId"]
-    return ItemQuery(collection, feature_id, crs, selection, parse_as_of(given.get("asOf")))
+    return ItemQuery(collection, feature_id, crs, selection, parse_as_of(given.get("asOf")), found)
 
 
 def _no_feature(exchange: Exchange, query: ItemQuery) -> NotFound:

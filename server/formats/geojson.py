@@ -93,6 +93,7 @@ GEOJSON_FORMAT = Format(
     columns=lambda layer: joined(_feature(layer), ","),
     encoder=lambda _, about: Text(to_head(members_of(about)), b",", b"]}"),
     profile="http://www.opengis.net/def/profile/OGC/0/rfc7946",
+    variants=("jsonfg", "jsonfg-plus"),
     single=lambda _, about, row: to_feature(row[0], about.links),
 )
 SEQUENCE_FORMAT = Format(

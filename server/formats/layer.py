@@ -133,7 +133,8 @@ class Format:
     reading order with the columns of `editions.columns_of`; texts are bytea. A simplified geometry needs the parameter
     `tolerance`. profile: URI that tells it from others of its media type. threaded: the encoder works in a thread,
     because a batch takes longer than the event loop may stand still. items, files: where the format is offered.
-    single: makes the document of one feature of a row of its columns.
+    variants: keys of formats that the parameter profile chooses instead. single: makes the document of one feature of a
+    row of its columns.
     """
 
     key: str
@@ -143,6 +144,7 @@ class Format:
     columns: Callable[[Layer], sql.Composable]
     encoder: Callable[[Layer, About], Encoder]
     profile: str | None = None
+    variants: tuple[str, ...] = ()
     threaded: bool = False
     items: bool = True
     files: bool = True

@@ -11,6 +11,8 @@ import httpx
 import pytest
 import zstandard
 
+from server.formats.table import OF_ITEMS
+
 ITEMS = "/collections/messpunkt/items"
 GEOJSON, HTML = "application/geo+json", "text/html; charset=utf-8"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -50,7 +52,7 @@ def test_not_acceptable_is_told(client: httpx.Client, accept: str) -> None:
     problem = answer.json()
     assert (answer.status_code, answer.headers["Content-Type"]) == (406, "application/problem+json")
     assert accept in problem["detail"]
-    assert problem["available"] == ["application/geo+json", "text/html"]
+    assert problem["available"] == ["application/geo+json", "text/html", *list(OF_ITEMS.values())[1:]]
 
 
 def test_f_wins_over_accept(client: httpx.Client) -> None:
@@ -59,7 +61,7 @@ def test_f_wins_over_accept(client: httpx.Client) -> None:
     for f in ("xml", "JSON", "", "<script>", "json,html"):
         problem = client.get(ITEMS, params={"f": f}).json()
         assert (problem["status"], problem["parameter"], problem["value"]) == (400, "f", f)
-        assert problem["remedy"] == "Use one of: json, html"
+        assert problem["remedy"] == f"Use one of: json, html, {', '.join(list(OF_ITEMS)[1:])}"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_defaults(gemeinde: Collection) -> None:
     assert (query.limit, query.crs, query.bbox_crs, query.unfiltered) == (DEFAULT_LIMIT, CRS84, CRS84, True)
 
 
-@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("00100", 100), ("10000", MAX_LIMIT), ("9" * 30, MAX_LIMIT)])
+@pytest.mark.parametrize(
+    ("text", "limit"), [("1", 1), ("00100", 100), ("1000000", MAX_LIMIT), ("10000", 10_000), ("9" * 30, MAX_LIMIT)]
+)
 def test_limit(text: str, limit: int) -> None:
     assert parse_limit(text) == limit
 

@@ -1,0 +1,88 @@
+"""JSON-FG 1.0 (OGC 21-045r1): official coordinates unconverted in `place`, GeoJSON's ones beside them in `geometry`.
+
+Profile jsonfg: a place leaves `geometry` null. Profile jsonfg-plus: `geometry` has the same in CRS84, for readers of
+GeoJSON.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from server.crs import CRS84
+from server.formats.geojson import geometry_member, members_of, properties_expression, to_head
+from server.formats.layer import About, Format, Layer, Text, declared, joined
+
+MEDIA_TYPE = "application/fg+json"
+PROFILE = "http://www.opengis.net/def/profile/OGC/0/"
+CONFORMANCE = [f"http://www.opengis.net/spec/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas")]
+DIMENSION = {"Point": 0, "LineString": 1, "Polygon": 2}
+
+
+def _feature(layer: Layer, *, plus: bool) -> sql.Composable:
+    geometries: dict[str, sql.Composable | None] = {"place": None, "geometry": None}
+    if layer.selection.geometry and layer.crs != CRS84:
+        geometries["place"] = declared(layer)
+    if layer.selection.geometry and (plus or layer.crs == CRS84):
+        geometries["geometry"] = declared(replace(layer, crs=CRS84))
+    members = [
+        geometry_member(name, value, layer.crs if name == "place" else CRS84) for name, value in geometries.items()
+    ]
+    return sql.SQL(
+        """concat('{{"type":"Feature","id":', to_json(t.id), ',"time":', {time}, {members}, ',"properties":',"""
+        """ {properties}, '}}')"""
+    ).format(time=_time(layer), members=sql.SQL(", ").join(members), properties=properties_expression(layer))
+
+
+def _time(layer: Layer) -> sql.Composable:
+    if layer.collection.datetime is None:
+        return sql.SQL("'null'")
+    return sql.SQL("""coalesce('{{"date":"' || t.{} || '"}}', 'null')""").format(
+        sql.Identifier(layer.collection.datetime)
+    )
+
+
+def _root(layer: Layer, about: About) -> dict[str, Any]:
+    """Members of a root object besides those of GeoJSON."""
+    members: dict[str, Any] = {"conformsTo": CONFORMANCE, "featureType": layer.collection.id}
+    if about.base:
+        members["featureSchema"] = f"{about.base}/collections/{layer.collection.id}/schema"
+    if layer.crs != CRS84 and layer.selection.geometry:
+        members["coordRefSys"] = layer.crs.uri
+    if about.coordinates:
+        members["coordinates"] = about.coordinates.document
+    return members
+
+
+def _encoder(layer: Layer, about: About) -> Text:
+    dimension = {"geometryDimension": DIMENSION[layer.collection.geometry.removeprefix("Multi")]}
+    return Text(to_head({**_root(layer, about), **dimension, **members_of(about)}), b",", b"]}")
+
+
+def _single(layer: Layer, about: About, row: TupleRow) -> bytes:
+    root = orjson.dumps({**_root(layer, about), "links": about.links})
+    return root[:-1] + b"," + row[0][1:]
+
+
+JSONFG = Format(
+    key="jsonfg",
+    media_type=MEDIA_TYPE,
+    extension="fg.json",
+    title="JSON-FG",
+    columns=lambda layer: joined(_feature(layer, plus=False), ","),
+    encoder=_encoder,
+    profile=f"{PROFILE}jsonfg",
+    variants=("jsonfg-plus",),
+    single=_single,
+)
+JSONFG_PLUS = replace(
+    JSONFG,
+    key="jsonfg-plus",
+    columns=lambda layer: joined(_feature(layer, plus=True), ","),
+    profile=f"{PROFILE}jsonfg-plus",
+    variants=(),
+    items=False,
+    files=False,
+)
