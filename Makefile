@@ -6,7 +6,7 @@ FUZZ_SEED ?= $(shell date +%s)
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients fuzz lint format bench bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients fuzz lint format bench bench-export bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ format: .venv/.installed-dev ## mend what ruff can mend
 
 bench: system-bench .venv/.installed-dev ## requests per second beside the same SQL through pgbench (BENCH="--seconds 10")
 	$(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-export: system-bench .venv/.installed-dev ## how long files take beside ogr2ogr's (BENCH="--features 1000000")
+	$(BIN)/python tests/bench/export.py $(BENCH)
 
 bench-load: system-bench .venv/.installed-dev ## how long loads take beside COPY and ogr2ogr (BENCH="--scales 2000000")
 	$(BIN)/python tests/bench/load.py $(BENCH)
