@@ -26,6 +26,9 @@ REJECTED = """
 select distinct on (rule) rule, count(*) over (partition by rule), file, line, reason
 from staged_reject where collection = %s order by rule, file, line
 """
+REPAIRED = """
+select r.rule, count(distinct (r.file, r.line)) from staged_repair r where r.collection = %s group by 1 order by 1
+"""
 UNKNOWN = """
 select k.key, k.rows from (select {column} as key, count(*) as rows from {rows} s group by 1) k
 where not exists (select from {known} l where l.id = k.key) order by k.rows desc, k.key
@@ -105,10 +108,10 @@ def _check_rows(connection: Connection, collection: str, source: CollectionSourc
     details = {rule: text.format(since=source.since) for rule, text in ROW_RULES.items()}
     for rule, (rejected, file, line, reason) in found.items():
         details[rule] = f"{_rows(rejected)} rejected, the first: {file}, line {line}: {reason}"
-    if counts.repaired:
-        details["geometry"] += f"; {counts.repaired} repaired, their originals are in provenance.repair"
+    for rule, repaired in connection.execute(REPAIRED, [collection]).fetchall() if counts.repaired else ():
+        details[rule] += f"; {repaired} repaired, their originals are in provenance.repair"
     if counts.duplicate:
-        details["unique"] += f"; {_rows(counts.duplicate)} repeated word for word, left out"
+        details["unique"] += f"; {_rows(counts.duplicate)} repeated, left out"
     return [Check(collection, rule, rule not in found, detail) for rule, detail in details.items()]
 
 

@@ -8,6 +8,7 @@ from loaders.fingerprint import Known
 from loaders.known import OutOfDateError, store_candidates
 from loaders.packages import Scope
 from loaders.report import REJECTS_SHOWN, Counts, Reject
+from loaders.shared import SharedObjects
 from loaders.spatial_key import SEQUENCE_BITS
 from loaders.staging import Staging, Table
 
@@ -24,10 +25,11 @@ DELETE_FOREIGN = "delete from {staged} s where not coalesce({within}, false)"
 REPEATED = "create temp table repeated as select id from {staged} group by id having count(*) > 1"
 SURPLUS = """
 create temp table surplus as
-select row, first_row, digest <> first_digest as differs from (
-  select row, digest, first_value(row) over same_id as first_row, first_value(digest) over same_id as first_digest
-  from {staged} join repeated using (id) window same_id as (partition by id order by row)
-) ranked where row > first_row
+select row, first_row, digest <> first_digest and {conflicting} as differs from (
+  select row, digest, first_value(row) over same_id as first_row, first_value(digest) over same_id as first_digest,
+    file, first_value(file) over same_id as first_file
+  from {staged} join repeated using (id) window same_id as (partition by id order by {newest}, row)
+) ranked where row <> first_row
 """
 # Of rows that share an id and differ, the first is kept: there is no telling which of them is right
 CONFLICTS = """
@@ -98,6 +100,8 @@ class Comparison:
         self._scope = scope
         self._table = table
         self._known: Known | None = staging.known.get(table.collection)
+        date = scope.dates.get(table.collection)
+        self._shared = SharedObjects(connection, table, scope, date) if date else None
         self._among = sql.SQL(AMONG).format(candidates=table.candidates) if self._known else sql.SQL("true")
 
     def run(self) -> tuple[Counts, bool]:
@@ -114,6 +118,7 @@ class Comparison:
             self._refuse_foreign()
         recognised, repeated = (self._known.rows, self._known.repeated) if self._known else (0, 0)
         counts.duplicate = repeated + self._drop_repeated()
+        counts.duplicate += self._shared.leave_older() if self._shared else 0
         self._execute("analyze {staged} (row, id, cell, digest)")
         self._execute(NO_OUTCOME)
         counts.rejected, known = self._row(REJECTED)
@@ -121,6 +126,7 @@ class Comparison:
         if not self._row("select count(*) from (select from {live} limit 1) one")[0]:
             counts.inserted = staged
             return counts, True
+        counts.handed_over = self._shared.hand_over() if self._shared else 0
         self._execute(OUTCOME)
         self._execute(GONE)
         self._execute("analyze {outcome}")
@@ -128,6 +134,7 @@ class Comparison:
         counts.inserted, counts.updated, counts.deleted = (
             found.get(name, 0) for name in ("inserted", "updated", "deleted")
         )
+        counts.updated -= counts.handed_over
         counts.unchanged = recognised + staged - counts.inserted - counts.updated
         counts.kept = self._row(KEPT)[0] if known else 0
         return counts, False
@@ -140,6 +147,8 @@ class Comparison:
         """Leave of rows with one id the first; those that are no mere duplicates of it become rejects."""
         duplicates = 0
         if self._execute(REPEATED).rowcount:
+            if self._shared:
+                self._shared.note_repeated()
             self._execute(SURPLUS)
             self._execute(CONFLICTS)
             duplicates = self._row("select count(*) from surplus where not differs")[0]
@@ -149,6 +158,7 @@ class Comparison:
         return duplicates
 
     def _execute(self, text: LiteralString) -> Cursor:
+        date = self._scope.dates.get(self._table.collection)
         query = sql.SQL(text).format(
             outcome=self._table.outcome,
             staged=self._table.staged,
@@ -159,6 +169,9 @@ class Comparison:
             column=self._scope.column,
             within=self._scope.within,
             among=self._among,
+            newest=sql.SQL("{} desc nulls last").format(sql.Identifier(date)) if date else sql.SQL("null"),
+            # what differs between two packages is no conflict: the newest counts
+            conflicting=sql.SQL("file = first_file" if date else "true"),
         )
         values = {"files": self._staging.files, **self._scope.values}
         return self._connection.execute(query, values)

@@ -83,10 +83,12 @@ class Packages(Strict):
     """A product in packages, such as one file per district, each of which replaces its own features only.
 
     The group `package` of the manifest's `file` gives a package's key; `column`, which every collection has, begins
-    with it in all rows of the package.
+    with it in all rows of the package. `shared`: packages may hold the same objects, of which the newest counts; then
+    `column` is the key itself.
     """
 
     column: Identifier
+    shared: bool = False
 
 
 class Manifest(Strict):
@@ -114,6 +116,9 @@ class Manifest(Strict):
     def _name_packages(self) -> Self:
         if (self.packages is not None) != ("package" in re.compile(self.file).groupindex):
             raise ValueError("packages: where files are packages, `file` has a group `package`, and only there")
+        undated = [name for name, source in self.collections.items() if source.date is None]
+        if self.packages is not None and self.packages.shared and undated:
+            raise ValueError(f"packages: shared objects are told by their date, and {undated[0]} names none")
         return self
 
     @property

@@ -5,8 +5,8 @@ column of theirs that begins with that key.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import Connection, sql
@@ -28,11 +28,13 @@ from unnest(%(packages)s::text[]) as p (package) order by 1
 class Scope:
     """The live features that a delivery replaces: all, or those of its packages. True where it is packages.
 
-    `within` is the condition for a row, live or staged, that the query calls `s`.
+    `within` is the condition for a row, live or staged, that the query calls `s`. `dates`: where packages share
+    objects, the column of each collection that says which is the newest.
     """
 
     name: str | None = None
     packages: tuple[str, ...] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return self.name is not None
@@ -82,7 +84,11 @@ def find_packages(names: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
 
 def to_scope(manifest: Manifest, packages: tuple[str, ...]) -> Scope:
     """What a delivery of these packages replaces."""
-    return Scope(manifest.packages.column, packages) if manifest.packages else Scope()
+    if manifest.packages is None:
+        return Scope()
+    shared = manifest.packages.shared
+    dates = {name: source.date for name, source in manifest.collections.items() if shared and source.date}
+    return Scope(manifest.packages.column, packages, dates)
 
 
 def check_packages(connection: Connection, table: Table, scope: Scope) -> list[Check]:

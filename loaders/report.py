@@ -15,7 +15,8 @@ REJECTS_SHOWN = 20
 class Counts:
     """Rows of one collection; `deleted`, `repaired` and `kept` stand beside the account, they are no part of `read`.
 
-    `kept`: live features that stay as they are because their row was rejected.
+    `kept`: live features that stay as they are because their row was rejected; `handed_over`: those that left their
+    package and belong to another one now, which holds them still.
     """
 
     read: int = 0
@@ -27,6 +28,7 @@ class Counts:
     deleted: int = 0
     repaired: int = 0
     kept: int = 0
+    handed_over: int = 0
 
     @property
     def usable(self) -> int:
@@ -41,7 +43,7 @@ class Counts:
     @property
     def changed(self) -> bool:
         """Whether the collection differs from what was live before."""
-        return bool(self.inserted or self.updated or self.deleted)
+        return bool(self.inserted or self.updated or self.deleted or self.handed_over)
 
 
 @dataclass(frozen=True)
