@@ -17,6 +17,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,13 +39,13 @@ REST = 5.0  # seconds without keeping after the database refused
 PRUNE_AFTER = 32 * 1024 * 1024  # bytes that this process may add before the whole is measured
 
 LOOK = b"""
-select c.made, t.etag, t.left_out, t.content from tiles.collection c
+select c.made, t.etag, t.features, t.left_out, t.content from tiles.collection c
 left join tiles.cache t on t.collection = c.collection and t.grid = %(grid)s and t.level = %(level)s
   and t.row = %(row)s and t.col = %(col)s
 where c.collection = %(collection)s"""
 KEEP = """
 select tiles.keep(%s, %s, %s::text[], %s::integer[], %s::integer[], %s::integer[], %s::integer[], %s::text[],
-  %s::bytea[], %s::integer[], %s::bytea[])"""
+  %s::bytea[], %s::integer[], %s::integer[], %s::bytea[])"""
 PRUNE = "select tiles.prune(%s)"
 
 log = structlog.get_logger()
@@ -69,10 +70,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile as it is sent. content: gzip, empty where nothing is there; left_out: features that had no room."""
+    """A tile as it is sent. content: gzip, empty where nothing is there; features: in it; left_out: had no room."""
 
     etag: bytes
     content: bytes
+    features: int
     left_out: int
 
     @property
@@ -81,19 +83,21 @@ class Tile:
         return zlib.decompress(self.content, GZIP) if self.content else b""
 
 
+# What a tile was made of: the state of its collection's tables (`State.pyramid.made`); of a collection without any what
+# else names its state
+Mark = int | tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Fresh:
-    """A tile just made. made: the state of the tables that it was made of, see `State.pyramid`; None: of what was live
-    without any.
-    """
+    """A tile just made."""
 
     content: bytes
+    features: int
     left_out: int
-    made: int | None
+    mark: Mark
 
 
-# Gives the present state of the collection's tables, or what else tells that a tile is still right
-Mark = int | tuple[Any, ...]
 Make = Callable[[], Awaitable[Fresh]]
 
 
@@ -189,7 +193,7 @@ class TileCache:
         """The tile, if it is at hand and right."""
         return self._memory.get(key, mark)
 
-    async def get(self, key: Key, place: Place, mark: Mark, make: Make) -> Tile:
+    async def get(self, key: Key, place: Callable[[], Place], mark: Mark, make: Make) -> Tile:
         """The tile, kept or made now. `mark`: what its tables are known to be now. Raises what `make` raises."""
         if tile := self._memory.get(key, mark):
             return tile
@@ -199,9 +203,9 @@ class TileCache:
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)  # who leaves does not take the tile from those who stay
 
-    async def _fetch(self, key: Key, place: Place, mark: Mark, make: Make) -> Tile:
+    async def _fetch(self, key: Key, place: Callable[[], Place], mark: Mark, make: Make) -> Tile:
         if self._keeper is None or not isinstance(mark, int):
-            return await self._make(key, mark, make)
+            return (await self._make(key, make))[1]
         if tile := await self._look(key):
             return tile
         alone = self._locks.take(key)
@@ -213,30 +217,28 @@ class TileCache:
                 return tile
         kept = False
         try:
-            fresh = await make()
-            tile = await to_tile(fresh)
-            self.made += 1
-            if fresh.made is not None:
-                self._memory.put(key, fresh.made, tile)
-                kept = self._keeper.keep(Wanted(key, place, fresh.made, tile, locked=alone))
+            found, tile = await self._make(key, make)
+            if isinstance(found, int):
+                kept = self._keeper.keep(Wanted(key, place(), found, tile, locked=alone))
             return tile
         finally:
             if alone and not kept:
                 self._locks.release(key)
 
-    async def _make(self, key: Key, mark: Mark, make: Make) -> Tile:
+    async def _make(self, key: Key, make: Make) -> tuple[Mark, Tile]:
         fresh = await make()
-        tile = await to_tile(fresh)
+        pack_ = partial(pack, fresh.content, fresh.features, fresh.left_out)
+        tile = await asyncio.to_thread(pack_) if len(fresh.content) > IN_THREAD else pack_()
         self.made += 1
-        self._memory.put(key, mark if fresh.made is None else fresh.made, tile)
-        return tile
+        self._memory.put(key, fresh.mark, tile)
+        return fresh.mark, tile
 
     async def _look(self, key: Key) -> Tile | None:
         """The tile that the database has kept."""
         row = await self._database.fetch_one(LOOK, key._asdict())
         if row is None or row[1] is None:
             return None
-        tile = Tile(bytes(row[1]), bytes(row[3]), row[2])
+        tile = Tile(bytes(row[1]), bytes(row[4]), row[2], row[3])
         self._memory.put(key, row[0], tile)
         return tile
 
@@ -251,17 +253,10 @@ class TileCache:
         return False
 
 
-async def to_tile(fresh: Fresh) -> Tile:
-    """As it is kept and sent."""
-    if len(fresh.content) > IN_THREAD:
-        return await asyncio.to_thread(pack, fresh.content, fresh.left_out)
-    return pack(fresh.content, fresh.left_out)
-
-
-def pack(content: bytes, left_out: int) -> Tile:
+def pack(content: bytes, features: int, left_out: int) -> Tile:
     """A vector tile as it is kept and sent; equal ones are equal to the byte."""
     etag = hashlib.blake2b(content, digest_size=12).digest()
-    return Tile(etag, zlib.compress(content, GZIP_LEVEL, GZIP) if content else b"", left_out)
+    return Tile(etag, zlib.compress(content, GZIP_LEVEL, GZIP) if content else b"", features, left_out)
 
 
 class Wanted(NamedTuple):
@@ -361,6 +356,7 @@ def to_arguments(batch: list[Wanted]) -> Iterator[list[Any]]:
             [w.place.zoom for w in group],
             [to_box2d(w.place.area) for w in group],
             [w.tile.etag for w in group],
+            [w.tile.features for w in group],
             [w.tile.left_out for w in group],
             [w.tile.content for w in group],
         ]

@@ -12,7 +12,8 @@ from server.cql2.filter import not_computable
 from server.errors import InvalidParameter, NotFound, shorten
 from server.exchange import JSON_HTML, METADATA_CACHE, Exchange, Validators, open_exchange, respond_document
 from server.negotiation import GEOJSON, JSON, MVT
-from server.tiles.compute import MadeTile, make_layer, make_tile
+from server.tiles.cache import at_hand, kept_tile, layer, respond_kept
+from server.tiles.compute import MadeTile, make_tile
 from server.tiles.documents import (
     LEFT_OUT,
     Tileset,
@@ -79,9 +80,15 @@ async def get_tile(request: Request) -> Response:
     grid = _grid(exchange)
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
     form: Form = "json" if exchange.format == "json" else "mvt"
+    own = _own(exchange) if form == "mvt" and not set(RESTRICTING) & exchange.parameters.keys() else None
+    if own and (kept := at_hand(exchange.context, own, grid, tile)):
+        return respond_kept(exchange, own, kept, _headers({own.id: kept.left_out}, named))
     wanted = [Wanted(c, grid, tile, form, given) for c, given in _shown(exchange, grid, tile)]
+    if own:
+        kept = await kept_tile(exchange.context, wanted[0])
+        return respond_kept(exchange, own, kept, _headers({own.id: kept.left_out}, named))
     try:
-        layers = [await make_layer(exchange.context, part) for part in wanted]
+        layers = [await layer(exchange.context, part) for part in wanted]
         made = await make_tile(exchange.context, form, wanted, layers)
     except psycopg.DataError as error:
         if not (set(exchange.parameters) & {"filter", "q"}):
@@ -95,14 +102,20 @@ def _respond(exchange: Exchange, made: MadeTile, named: bool) -> Response:
     digest = hashlib.blake2b(made.content, digest_size=12).hexdigest()
     modified = max((state.published for state in made.states), default=None)
     marks = Validators(f'W/"{digest}"', modified)
-    headers = {"Cache-Control": METADATA_CACHE, **marks.headers, **({} if named else {"Vary": "Accept"})}
-    if made.left_out:
-        headers[LEFT_OUT] = ", ".join(f"{name}={number}" for name, number in made.left_out.items())
+    headers = {"Cache-Control": METADATA_CACHE, **marks.headers, **_headers(made.left_out, named)}
     if marks.unchanged(exchange.request):
         return Response(status_code=304, headers=headers)
     if not made.content:
         return Response(status_code=204, headers=headers)
     return Response(made.content, headers={"Content-Type": exchange.formats[exchange.format], **headers})
+
+
+def _headers(left_out: Mapping[str, int], named: bool) -> dict[str, str]:
+    """What was left out, by collection; and what the answer depends on besides its address."""
+    headers = {} if named else {"Vary": "Accept"}
+    if lacking := [f"{name}={number}" for name, number in left_out.items() if number]:
+        headers[LEFT_OUT] = ", ".join(lacking)
+    return headers
 
 
 def _shown(exchange: Exchange, grid: Grid, tile: Tile) -> list[tuple[Collection, Restriction]]:
