@@ -13,6 +13,7 @@ SCHEMA_JSON = "application/schema+json"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 PROBLEM = "application/problem+json"
 HTML = "text/html"
+XML = "application/xml"
 MVT = "application/vnd.mapbox-vector-tile"
 
 # Asking for plain JSON is asking for any of these

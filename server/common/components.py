@@ -1,11 +1,14 @@
 """The shared components of the API definition."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from server.catalogue import LANGUAGES, Language
 from server.cql2.filter import LANGUAGES as LANGUAGES_OF_FILTERS
 from server.crs import CRS84, OFFERED
 from server.exports.kinds import KINDS
+from server.formats.gml import SCHEMA_KEYS
+from server.formats.table import FORMATS, OF_ITEM, OF_ITEMS, name_of
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.negotiation import GEOJSON, HTML
 
@@ -102,6 +105,10 @@ def _parameters(lang: Language) -> dict[str, Any]:
             {"type": "string", "enum": list(LANGUAGES_OF_FILTERS), "default": LANGUAGES_OF_FILTERS[0]},
         ),
         "filter-crs": _query("CRS of the filter's geometries", crs),
+        "profile": _query(
+            "Variant of the format: of `json` rfc7946, jsonfg and jsonfg-plus, of `gml` gml-sf0 and gml-sf2",
+            {"type": "string", "enum": sorted({name_of(found) for found in FORMATS if found.profile})},
+        ),
         "cursor": _query("Place of a page, taken from the links `next` and `prev`", STRING),
         "featureId": _path("Id of the feature", STRING),
         "tileMatrix": _path("Level of the tile matrix set", {"type": "integer", "minimum": 0, "maximum": 24}),
@@ -158,8 +165,10 @@ def _formats() -> dict[str, Any]:
     """The parameter f as the kinds of resources have it."""
     kinds = {
         "f": ["json", "html"],
+        "itemsFormat": ["html", *OF_ITEMS],
+        "itemFormat": ["html", *OF_ITEM],
         "jsonFormat": ["json"],
-        "schemaFormat": ["json", "html", "feature", "geojson"],
+        "schemaFormat": ["json", "html", "feature", "geojson", *SCHEMA_KEYS],
         "tileFormat": ["mvt", "json"],
         "mvtFormat": ["mvt"],
     }
@@ -173,6 +182,8 @@ def _headers() -> dict[str, Any]:
         "ETag": "Validator of this representation",
         "Last-Modified": "When the data last changed",
         "Link": "Links of the page, among them `next` and `prev`",
+        "OpenNRW-Coordinates": "Whether the coordinates are `official`, as they were delivered, or `transformed`, by "
+        "which `operation` of PROJ and with which `accuracy` in metres",
         "OpenNRW-Left-Out": "Number of features that a tile does not show, by collection: `hausumring=1200`",
         "Memento-Datetime": "Of a former state, since when it was live",
     }
@@ -200,20 +211,28 @@ def _responses() -> dict[str, Any]:
     found = {name: {"description": text, "content": problem} for name, text in texts.items()}
     return {
         **found,
-        "Features": _features("featureCollectionGeoJSON", "OGC-NumberMatched", "OGC-NumberReturned"),
-        "Feature": _features("featureGeoJSON"),
+        "Features": _features("featureCollectionGeoJSON", OF_ITEMS, "OGC-NumberMatched", "OGC-NumberReturned"),
+        "Feature": _features("featureGeoJSON", OF_ITEM),
         "NotModified": {"description": "The client's copy is still good"},
         "WithoutBlanks": {"description": "To the same page without empty parameters, which a form sends, too"},
     }
 
 
-def _features(schema: str, *counts: str) -> dict[str, Any]:
-    headers = ("ETag", "Last-Modified", "Content-Crs", "Link", "Memento-Datetime", *counts)
+def _features(schema: str, formats: Mapping[str, str], *counts: str) -> dict[str, Any]:
+    headers = ("ETag", "Last-Modified", "Content-Crs", "OpenNRW-Coordinates", "Link", "Memento-Datetime", *counts)
+    others = {media_type: {"schema": _schema(_kind(media_type))} for media_type in formats.values()}
     return {
         "description": "Features",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {GEOJSON: {"schema": _schema(schema)}, HTML: {"schema": _schema("html")}},
+        "content": others | {GEOJSON: {"schema": _schema(schema)}, HTML: {"schema": _schema("html")}},
     }
+
+
+def _kind(media_type: str) -> str:
+    """Name of a schema that says nothing but what the bytes are."""
+    if media_type.endswith("+json"):
+        return "object"
+    return "html" if any(name in media_type for name in ("text/", "xml", "json-seq")) else "binary"
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:

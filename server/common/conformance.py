@@ -14,7 +14,8 @@ CONFORMANCE: tuple[str, ...] = (
     *(f"{SPEC}/ogcapi-common-2/1.0/conf/{name}" for name in ("collections", "html", "json")),
     # The approved Part 3 of Common and Part 5 of Features are one text; clients look for either.
     *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
-    f"{SPEC}/ogcapi-common-3/1.0/conf/sortables",
+    *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("sortables", "profile-parameter")),
+    *(f"{SPEC}/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas", "profiles", "api")),
     *(f"{SPEC}/ogcapi-features-1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson")),
     f"{SPEC}/ogcapi-features-2/1.0/conf/crs",
     *(

@@ -8,8 +8,9 @@ from server.cql2.functions import FUNCTIONS
 from server.crs import CRS84, ETRS89_UTM32, OFFERED
 from server.enclosures import enclosures
 from server.exchange import Exchange
+from server.formats.table import FORMATS
 from server.links import OGC_REL, Link, link
-from server.negotiation import GEOJSON, HTML, JSON, OPENAPI, SCHEMA_JSON
+from server.negotiation import GEOJSON, HTML, JSON, OPENAPI, SCHEMA_JSON, XML
 from server.state import State
 
 # The state of North Rhine-Westphalia: the extent of a collection that holds nothing yet (west, south, east, north)
@@ -137,12 +138,12 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
     at = ("collections", collection.id)
     items = "Objekte" if german else "Features"
     return [
-        link("items", exchange.href(*at, "items"), GEOJSON, items),
-        link("items", exchange.href(*at, "items", f="html"), HTML, items),
+        *_items_links(exchange, collection, items),
         link(f"{OGC_REL}queryables", exchange.href(*at, "queryables"), SCHEMA_JSON, "Queryables"),
         link(f"{OGC_REL}sortables", exchange.href(*at, "sortables"), SCHEMA_JSON, "Sortables"),
         link(f"{OGC_REL}schema", exchange.href(*at, "schema"), SCHEMA_JSON, "Schema"),
         link("describedby", exchange.href(*at, "schema", f="feature"), SCHEMA_JSON, "GeoJSON-Schema"),
+        link("describedby", exchange.href(*at, "schema", f="xsd"), XML, "XML Schema (GML)"),
         link(
             f"{OGC_REL}tilesets-vector",
             exchange.href(*at, "tiles"),
@@ -155,6 +156,17 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
         link("provenance", exchange.href(*at, "provenance", f="html"), HTML, "Herkunft" if german else "Provenance"),
         _licence(exchange),
     ]
+
+
+def _items_links(exchange: Exchange, collection: Collection, title: str) -> list[Link]:
+    """The items in each format; clients choose by `type`, and JSON-FG also by `profile`."""
+    at = ("collections", collection.id, "items")
+    links = [link("items", exchange.href(*at), GEOJSON, title)]
+    for found in FORMATS[1:]:
+        if found.items:
+            one = link("items", exchange.href(*at, f=found.key), found.media_type, f"{title} ({found.title})")
+            links.append({**one, "profile": [found.profile]} if found.profile else one)
+    return [*links, link("items", exchange.href(*at, f="html"), HTML, title)]
 
 
 def _licence(exchange: Exchange) -> Link:

@@ -6,13 +6,13 @@ from server.catalogue import Collection, Language, Property
 from server.common.components import components
 from server.common.schemas import json_type
 from server.exchange import Exchange
-from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON
+from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON, XML
 from server.tiling.matrixsets import grids_by_name
 
 VERSION = "1.0.0"
 FILTER = ("filter", "filter-lang", "filter-crs")
 NAMED = ("properties", "exclude-properties", "sortby")
-SHARED = ("asOf", "skipGeometry", "zoom-level")
+SHARED = ("asOf", "skipGeometry", "zoom-level", "profile")
 TILE = ("tileMatrixSetId", "tileMatrix", "tileRow", "tileCol")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
@@ -134,7 +134,7 @@ def _collection_paths() -> dict[str, Any]:
         at: ("getCollection", "data", "Collection", {JSON: "collection", HTML: "html"}),
         f"{at}/queryables": ("getQueryables", "data", "Queryables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/sortables": ("getSortables", "data", "Sortables", {SCHEMA_JSON: "object", HTML: "html"}),
-        f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html"}),
+        f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html", XML: "html"}),
         f"{at}/provenance": ("getProvenance", "provenance", "Provenance", {JSON: "object", HTML: "html"}),
     }
     collection_id = [ref("parameters", "collectionId")]
@@ -200,6 +200,7 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
         {GEOJSON: "featureCollectionGeoJSON", HTML: "html"},
         [*shared, *filters],
     )
+    found["get"]["parameters"][0] = ref("parameters", "itemsFormat")
     answers = {"200": "Features", "303": "WithoutBlanks", "410": "Gone"}
     found["get"]["responses"] |= {status: ref("responses", name) for status, name in answers.items()}
     return {**found, "post": _posted(collection, found["get"], shared)}
@@ -217,7 +218,7 @@ def _posted(collection: Collection, by_get: dict[str, Any], parameters: list[dic
     return {
         **by_get,
         "operationId": f"{collection.id}.postFeatures",
-        "parameters": [ref("parameters", "f"), ref("parameters", "lang"), *parameters],
+        "parameters": [ref("parameters", "itemsFormat"), ref("parameters", "lang"), *parameters],
         "requestBody": {"required": True, "content": content},
         "responses": {
             **responses,
@@ -238,6 +239,7 @@ def _item(collection: Collection, lang: Language) -> dict[str, Any]:
             for name in ("featureId", "crs", *SHARED, *(f"{collection.id}.{n}" for n in NAMED[:2]))
         ],
     )
+    found["get"]["parameters"][0] = ref("parameters", "itemFormat")
     found["get"]["responses"]["200"] = ref("responses", "Feature")
     return found
 

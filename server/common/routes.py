@@ -20,8 +20,19 @@ from server.common.examples import read_examples
 from server.common.openapi import api_definition
 from server.common.schemas import collection_schema, feature_schema, queryables_schema, sortables_schema, strict_schema
 from server.enclosures import entries, offers_stamp
-from server.exchange import Exchange, Validators, open_exchange, respond_document, to_page_state, validators
-from server.negotiation import HTML, JSON, OPENAPI, SCHEMA_JSON
+from server.exchange import (
+    Exchange,
+    Validators,
+    open_exchange,
+    respond,
+    respond_document,
+    respond_unchanged,
+    to_page_state,
+    validators,
+)
+from server.formats.gml import SCHEMA_KEYS
+from server.formats.gml_schema import xml_schema
+from server.negotiation import HTML, JSON, OPENAPI, SCHEMA_JSON, XML
 
 API_FORMATS = {"json": OPENAPI, "html": HTML}
 SCHEMA_FORMATS = {"json": SCHEMA_JSON, "html": HTML}
@@ -116,15 +127,27 @@ async def get_sortables(request: Request) -> Response:
 
 
 async def get_schema(request: Request) -> Response:
-    """/collections/{collectionId}/schema; of GeoJSON f=feature is the one that GDAL reads, f=geojson the exact one."""
-    exchange = open_exchange(request, {**SCHEMA_FORMATS, "feature": SCHEMA_JSON, "geojson": SCHEMA_JSON})
+    """/collections/{collectionId}/schema; of GeoJSON f=feature is the one that GDAL reads, f=geojson the exact one; of
+    GML f=xsd is that of level 0, f=xsdsf2 that of level 2.
+    """
+    further = {"feature": SCHEMA_JSON, "geojson": SCHEMA_JSON, **dict.fromkeys(SCHEMA_KEYS, XML)}
+    exchange = open_exchange(request, {**SCHEMA_FORMATS, **further})
     collection = exchange.collection()
+    if exchange.format in SCHEMA_KEYS:
+        return _xml_schema(exchange, collection)
     build = {"feature": feature_schema, "geojson": strict_schema}.get(exchange.format)
     uri = _schema_uri(exchange, f"schema?f={exchange.format}" if build else "schema")
     build = build or collection_schema
     return respond_document(
         exchange, lambda: build(collection, exchange.lang, uri), "queryables.html", collection=collection
     )
+
+
+def _xml_schema(exchange: Exchange, collection: Collection) -> Response:
+    marks = validators(exchange, exchange.context.registry.version, None)
+    if marks.unchanged(exchange.request):
+        return respond_unchanged(marks)
+    return respond(exchange, xml_schema(collection, exchange.lang, SCHEMA_KEYS[exchange.format]), XML, marks)
 
 
 def _schema_uri(exchange: Exchange, name: str) -> str:
