@@ -1,5 +1,7 @@
 """Geometries as they are stored: in EPSG:25832, inside the area of use, areas valid and counter-clockwise."""
 
+import struct
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +20,7 @@ POINT = 1  # of WKB alone
 WKB_NAMES = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
              "GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface",
              "Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle")  # fmt: skip
+ONE_PART = struct.pack("<BIII", 1, 0x20000000 | MULTIPOLYGON, SRID, 1)
 EWKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("east", "<f8"), ("north", "<f8")])
 
 
@@ -60,10 +63,9 @@ def _to_areas(shapes: NDArray[np.object_], wkb: pa.Array, false_east: float, are
     area.refuse_outside(shapely.bounds(shapes), sieve)
     shapes[~sieve.good] = None
     repaired = repair(shapes, wkb, sieve)
-    shapes = shapely.set_srid(_multi(shapely.orient_polygons(shapes)), SRID)
+    shapes = shapely.orient_polygons(shapes)
     west, south, east, north = shapely.bounds(shapes).T
-    ewkb = pa.array(shapely.to_wkb(shapes, include_srid=True), pa.binary())
-    return Geometries(ewkb, (west + east) / 2, (south + north) / 2, repaired)
+    return Geometries(_to_multipolygons(shapes), (west + east) / 2, (south + north) / 2, repaired)
 
 
 def _parse(wkb: pa.Array, sieve: Sieve) -> NDArray[np.object_]:
@@ -77,7 +79,9 @@ def _parse(wkb: pa.Array, sieve: Sieve) -> NDArray[np.object_]:
     sieve.refuse(~is_flat(wkb, codes), lambda _: "the parts of the MultiPolygon are no polygons", RULE)
     contents = wkb.to_numpy(zero_copy_only=False)
     contents[~sieve.good] = None
-    shapes = shapely.force_2d(shapely.from_wkb(contents, on_invalid="ignore"))
+    shapes = shapely.from_wkb(contents, on_invalid="ignore")
+    more = shapely.has_z(shapes) | shapely.has_m(shapes)
+    shapes[more] = shapely.force_2d(shapes[more])
     sieve.refuse(shapely.is_missing(shapes), lambda i: f"the geometry cannot be read: {_fault(contents[i])}", RULE)
     sieve.refuse(shapely.is_empty(shapes), lambda _: "the geometry is empty: it has no rings", RULE)
     return shapes
@@ -104,8 +108,10 @@ def _fault(wkb: bytes) -> str:
     return "unknown"
 
 
-def _multi(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+def _to_multipolygons(shapes: NDArray[np.object_]) -> pa.Array:
+    """EWKB. What makes a polygon the only part is a head in front of it: quicker than another shape."""
+    wkb = shapely.to_wkb(shapes, byte_order=1)
     single = shapely.get_type_id(shapes) == POLYGON
-    polygons = shapes[single]
-    shapes[single] = shapely.multipolygons(polygons, indices=np.arange(len(polygons))) if len(polygons) else polygons
-    return shapes
+    wkb[~single] = shapely.to_wkb(shapely.set_srid(shapes[~single], SRID), byte_order=1, include_srid=True)
+    heads = pc.if_else(pa.array(single), pa.scalar(ONE_PART), pa.scalar(b""))
+    return pc.binary_join_element_wise(heads, pa.array(wkb, pa.binary()), pa.scalar(b""))

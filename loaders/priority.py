@@ -16,8 +16,13 @@ NICE = 10  # a tenth of the share of a process of ordinary priority; at 19 a loa
 
 def lower_own_priority() -> None:
     """Of this process. It cannot be raised again, so this is for processes that do nothing but load."""
-    if os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+    if not is_lowered():
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
+
+
+def is_lowered() -> bool:
+    """Whether this process leaves the processor to others."""
+    return os.getpriority(os.PRIO_PROCESS, 0) >= NICE
 
 
 def lower_backend_priority(connection: Connection) -> bool:

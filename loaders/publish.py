@@ -87,15 +87,42 @@ class Publication:
 
     `values`: the `delivery` that publishes and `now`, its time. `made_by`: the delivery that an inserted or updated row
     comes from, where it is not the one that publishes; it may use the outcome as `o`. `first`: collections of which
-    nothing was live: all their staged rows are new, and their outcome is empty. `known`: what was recognised of
-    the collections whose fingerprints are kept, which is nothing where they are kept for the first time.
+    nothing was live: all their staged rows are new, and their outcome is empty; `built`: those of them whose table is
+    built already. `known`: what was recognised of the collections whose fingerprints are kept, which is nothing where
+    they are kept for the first time.
     """
 
     report: Report
     values: dict[str, Any]
     made_by: sql.Composable | None = None
     first: frozenset[str] = frozenset()
+    built: frozenset[str] = frozenset()
     known: Mapping[str, Known | None] = field(default_factory=dict)
+
+
+def build_ahead(
+    connection: Connection, tables: list[Table], publication: Publication, progress: Progress
+) -> frozenset[str]:
+    """Build tables of which nothing is live yet, before the transaction that publishes them: several sessions see them
+    and make their indexes at the same time. Gives the names; `values` needs the `delivery`.
+
+    Nobody reads them, and the next load replaces what a killed one left.
+    """
+    built = []
+    for table in tables:
+        if (
+            table.collection in publication.first
+            and _is_large(connection, table, publication)
+            and not rebuild.find_hindrances(connection, table)
+        ):
+            with connection.transaction():
+                rebuild.create(connection, table)
+                _run(connection, INSERT_ALL, table, rebuild.new_table(table), publication)
+            progress.step("index", None)
+            with publication.report.timed("index"):
+                rebuild.index_together(connection, table)
+            built.append(table.collection)
+    return frozenset(built)
 
 
 def make_live(
@@ -109,7 +136,11 @@ def make_live(
     rebuilt = []
     for table in tables:
         target = table.live
-        if _is_large(connection, table, publication) and _may_be_rebuilt(connection, table, progress):
+        if table.collection in publication.built:
+            rebuild.add_keys(connection, table)
+            rebuilt.append(table)
+            target = rebuild.new_table(table)
+        elif _is_large(connection, table, publication) and _may_be_rebuilt(connection, table, progress):
             _rebuild(connection, table, publication, progress)
             rebuilt.append(table)
             target = rebuild.new_table(table)

@@ -5,14 +5,22 @@ their key. Readers go on reading the former table; the swap locks them out for m
 transaction. What the transaction does not reach leaves nothing.
 """
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing, suppress
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from psycopg import Connection, sql
 from psycopg.errors import LockNotAvailable
 
 from loaders.errors import LoadError
+from loaders.priority import is_lowered
+from loaders.session import connect_beside
 from loaders.staging import Table
 
+MOST_BUILDERS = 4
 SWAP_ATTEMPTS = 600
 PAUSE = 0.25
 PATIENCE = "100ms"
@@ -32,12 +40,14 @@ union all select 'parent' from pg_inherits, t where inhrelid = t.oid
 union all select 'statistics ' || stxname from pg_statistic_ext, t where stxrelid = t.oid
 union all select 'privilege on ' || attname from pg_attribute, t where attrelid = t.oid and attacl is not null
 """
+# of the indexes that one session makes at a time: the longest first
 INDEXES = """
 select c.conname, pg_get_constraintdef(c.oid),
   replace(pg_get_indexdef(i.oid), format(' ON geobasis.%%I ', t.relname), format(' ON rebuild.%%I ', t.relname))
 from pg_class t join pg_index x on x.indrelid = t.oid join pg_class i on i.oid = x.indexrelid
 left join pg_constraint c on c.conindid = i.oid and c.conrelid = t.oid
-where t.oid = format('geobasis.%%I', %(collection)s::text)::regclass order by i.relname
+where t.oid = format('geobasis.%%I', %(collection)s::text)::regclass
+order by i.relam = (select oid from pg_am where amname = 'gin') desc, x.indexprs is null, i.relname
 """
 PRIVILEGES = """
 select a.privilege_type, case when a.grantee = 0 then null else a.grantee::regrole::text end, a.is_grantable
@@ -61,9 +71,13 @@ def find_hindrances(connection: Connection, table: Table) -> list[str]:
 
 
 def create(connection: Connection, table: Table) -> None:
-    """An empty table like the live one, without its indexes. From now on others may only read the live one."""
+    """An empty table like the live one, without its indexes. From now on others may only read the live one.
+
+    What a load left that was killed goes.
+    """
     names = {"new": new_table(table), "live": table.live}
     connection.execute(sql.SQL("lock table {live} in exclusive mode").format(**names))
+    connection.execute(sql.SQL("drop table if exists {new}").format(**names))
     connection.execute(
         sql.SQL("create table {new} (like {live} including all excluding indexes excluding statistics)").format(**names)
     )
@@ -87,7 +101,7 @@ def create(connection: Connection, table: Table) -> None:
 
 def index(connection: Connection, table: Table) -> None:
     """The indexes and keys of the live table, under their names, and statistics for the planner."""
-    for constraint, definition, made in connection.execute(INDEXES, {"collection": table.collection}).fetchall():
+    for constraint, definition, made in _find_indexes(connection, table):
         names = {
             "new": new_table(table),
             "name": sql.Identifier(constraint or ""),
@@ -96,6 +110,62 @@ def index(connection: Connection, table: Table) -> None:
         added = sql.SQL("alter table {new} add constraint {name} {definition}").format(**names)
         connection.execute(added if constraint else sql.SQL(made))
     connection.execute(sql.SQL("analyze {}").format(new_table(table)))
+
+
+def index_together(connection: Connection, table: Table) -> None:
+    """The indexes of the live table by several sessions at once, for a table that all of them see; `add_keys` comes
+    later. And statistics for the planner.
+    """
+    todo: SimpleQueue[str] = SimpleQueue()
+    for _, _, made in _find_indexes(connection, table):
+        todo.put(made)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(closing(connect_beside(connection, "load index"))) for _ in range(_builders())]
+        pool = stack.enter_context(ThreadPoolExecutor(len(sessions), "index"))
+        work = [pool.submit(_make_indexes, session, todo) for session in sessions]
+        try:
+            for each in as_completed(work):
+                each.result()
+        except BaseException:
+            with suppress(Empty):
+                while True:
+                    todo.get_nowait()
+            for session in sessions:
+                session.cancel()
+            raise
+    connection.execute(sql.SQL("analyze {}").format(new_table(table)))
+
+
+def _builders() -> int:
+    return 1 if is_lowered() else min(max(os.cpu_count() or 1, 2), MOST_BUILDERS)
+
+
+def _make_indexes(session: Connection, todo: "SimpleQueue[str]") -> None:
+    session.execute("set max_parallel_maintenance_workers = 0")  # the other sessions have the other processors
+    with suppress(Empty):
+        while True:
+            session.execute(todo.get_nowait().encode())
+
+
+def add_keys(connection: Connection, table: Table) -> None:
+    """The live table's keys, of the indexes of their names. Raises LoadError where it holds rows meanwhile."""
+    names = {"new": new_table(table), "live": table.live}
+    connection.execute(sql.SQL("lock table {live} in exclusive mode").format(**names))
+    if connection.execute(sql.SQL("select from {live} limit 1").format(**names)).rowcount:
+        raise LoadError(
+            f"{table.name} was filled by somebody else while it was loaded for the first time. Nothing was changed. "
+            "Load again."
+        )
+    for constraint, definition, _ in _find_indexes(connection, table):
+        if constraint:
+            kind = sql.SQL(definition.partition(" (")[0])
+            added = sql.SQL("alter table {new} add constraint {name} {kind} using index {name}")
+            connection.execute(added.format(name=sql.Identifier(constraint), kind=kind, **names))
+
+
+def _find_indexes(connection: Connection, table: Table) -> list[tuple[Any, ...]]:
+    """Of each index the name and definition of its constraint, and the statement that makes it."""
+    return connection.execute(INDEXES, {"collection": table.collection}).fetchall()
 
 
 def swap(connection: Connection, tables: list[Table]) -> None:

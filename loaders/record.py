@@ -9,9 +9,11 @@ from loaders.ledger import read_records, trace
 from loaders.report import Report
 
 DELIVERY = """
-insert into provenance.delivery (dataset, digest, source, loader, status, started, refusal, rollback_of, packages)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id, finished
+insert into provenance.delivery
+  (id, dataset, digest, source, loader, status, started, refusal, rollback_of, packages)
+overriding system value values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id, finished
 """
+NUMBER = "select nextval(pg_get_serial_sequence('provenance.delivery', 'id'))"
 FILE = """
 insert into provenance.file (delivery, name, url, size, sha256, listed, fetched) values (%s, %s, %s, %s, %s, %s, %s)
 """
@@ -31,11 +33,18 @@ select %s, collection, feature, file, line, reason, original, rule from staged_r
 """
 
 
+def take_number(connection: Connection) -> int:
+    """The id of the next delivery, for its rows; nobody else gets it."""
+    row = connection.execute(NUMBER).fetchone()
+    assert row  # noqa: S101 - a select without from gives a row
+    return row[0]
+
+
 def record_delivery(
     connection: Connection, loader: str, report: Report, digest: str | None, status: str, refusal: str | None = None
 ) -> tuple[int, datetime]:
     """Record a delivery with its files, counts, checks and rejects. Returns its id and the time it counts from."""
-    origin = (report.dataset, digest, report.source, loader)
+    origin = (report.delivery or take_number(connection), report.dataset, digest, report.source, loader)
     values = (*origin, status, report.started, refusal, report.rollback_of, report.packages)
     row = connection.execute(DELIVERY, values).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,11 +24,12 @@ from loaders.manifest import Manifest, read_manifest
 from loaders.packages import Scope, check_packages, find_packages, to_scope
 from loaders.priority import lower_backend_priority, lower_own_priority
 from loaders.progress import Progress, Quiet
-from loaders.publish import Publication, make_live
-from loaders.record import is_known, record_delivery
+from loaders.publish import Publication, build_ahead, make_live
+from loaders.record import is_known, record_delivery, take_number
 from loaders.report import Check, Counts, Report
 from loaders.retries import DEFAULT_POLICY, FetchPolicy
 from loaders.session import connect, explained, wait_for_turn
+from loaders.shared import store_claims
 from loaders.staging import Staging, Table, read_table
 from loaders.store import StoredFile, in_use
 
@@ -150,14 +151,20 @@ class _Load:
         known = {} if self.manifest.packages else {name: staging.known.get(name) for name in self.wanted}
         status = "published" if changed else "unchanged"
         self.options.progress.step("publish", None)
+        publication = Publication(self.report, {}, first=first, known=known)
+        with self.report.timed("publish"):
+            self.report.delivery = take_number(self.connection)
+            ahead = replace(publication, values={"delivery": self.report.delivery})
+            built = build_ahead(self.connection, changed, ahead, self.options.progress)
         with self.report.timed("publish"), self.connection.transaction():
             delivery, now = record_delivery(self.connection, self.manifest.loader, self.report, digest, status)
             for table in tables:
                 if table not in changed and table.collection in known:
                     remember(self.connection, table, table.live, known[table.collection])
-            publication = Publication(self.report, {"delivery": delivery, "now": now}, first=first, known=known)
+            publication = replace(publication, values={"delivery": delivery, "now": now}, built=built)
+            store_claims(self.connection, tables, to_scope(self.manifest, tuple(self.report.packages or ())))
             make_live(self.connection, self.manifest, changed, publication, self.options.progress)
-        self.report.status, self.report.delivery = status, delivery
+        self.report.status = status
 
     def _stage(self, stored: list[StoredFile], staging: Staging) -> None:
         with TemporaryDirectory(prefix="load-", dir=self.options.store) as folder:

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from loaders.errors import LoadError
+from loaders.priority import is_lowered, lower_backend_priority
 from loaders.progress import Progress
 from loaders.report import Report
 
@@ -34,6 +35,16 @@ def connect(database_url: str, name: str) -> Connection:
     for setting in ("idle = 30", "interval = 10", "count = 3"):
         connection.execute(f"set tcp_keepalives_{setting}".encode())
     return connection
+
+
+def connect_beside(connection: Connection, name: str) -> Connection:
+    """Another connection to the same server as the same user; as urgent as this process."""
+    info = connection.info
+    where = {"host": info.host, "port": info.port, "password": info.password or None}
+    beside = connect(make_conninfo(info.dsn, **where), name)
+    if is_lowered():
+        lower_backend_priority(beside)
+    return beside
 
 
 def wait_for_turn(connection: Connection, report: Report, progress: Progress) -> None:

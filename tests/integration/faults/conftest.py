@@ -45,7 +45,7 @@ class Loader:
     source: Path
     store: Path
 
-    def start(self, database_url: str, at: int = 0, do: str = "kill") -> int:
+    def start(self, database_url: str, at: int | str = 0, do: str = "kill") -> int:
         """Starts to load the later delivery; the number of the process."""
         order = {"dataset": "gebref", "database_url": database_url, "source": str(self.source), "at": at, "do": do}
         assert self.process.stdin

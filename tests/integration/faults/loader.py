@@ -1,7 +1,8 @@
 """Runs loads that something happens to. It imports the loaders once and forks for each load, because importing takes
 longer than loading.
 
-Reads JSON lines: {"dataset", "database_url", "store", "source", "at": number of the event, "do": "kill" or "hold"}.
+Reads JSON lines: {"dataset", "database_url", "store", "source", "at": number of the event, or its name, "do": "kill" or
+"hold"}.
 An event is a call of the load's Progress, counted from 1. At the event the load kills itself with SIGKILL, or writes
 its name and waits. Writes JSON lines: {"pid"}, {"reached"}, and at the end {"code", "events", "message", "status"}.
 """
@@ -23,7 +24,7 @@ from loaders.run import LoadOptions, load_dataset
 class Counting(Quiet):
     """Counts events and acts at one of them."""
 
-    def __init__(self, at: int, do: str) -> None:
+    def __init__(self, at: int | str, do: str) -> None:
         self.at = at
         self.do = do
         self.events: list[str] = []
@@ -42,7 +43,7 @@ class Counting(Quiet):
 
     def _count(self, name: str) -> None:
         self.events.append(name)
-        if len(self.events) != self.at:
+        if self.at not in {len(self.events), name}:
             return
         if self.do == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

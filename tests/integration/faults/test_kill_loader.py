@@ -142,6 +142,44 @@ def test_amid_the_swap_of_a_table_made_anew(
         assert snapshot(connection)["left"] == []
 
 
+@pytest.mark.parametrize("where", ["index", "commit"])
+def test_of_a_first_load_whose_table_is_built_already(
+    database_url: str, loader: Any, held: Any, write_edition: Callable[[str, int], Path], where: str
+) -> None:
+    """Several sessions make its indexes before it is published. What is left of it, nobody reads; the next load goes on
+    without it.
+    """
+    total = 20_001
+    source = replace(loader, source=write_edition("Erste", total))
+    left = (
+        "select array_agg(relname::text) from pg_class where relnamespace = 'rebuild'::regnamespace and relkind = 'r'"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def one(query: str) -> Any:
+            row = connection.execute(query.encode()).fetchone()
+            return row and row[0]
+
+        if where == "index":
+            source.start(database_url, at="index")
+            assert source.read()["code"] == -signal.SIGKILL
+        else:
+            with held(database_url, "commit") as reached:
+                process = source.start(database_url)
+                backend = reached()
+                os.kill(process, signal.SIGKILL)
+                source.read()
+                connection.execute("select pg_terminate_backend(%s, 10000)", [backend])
+        assert one("select count(*) from geobasis.adresse") == one("select count(*) from provenance.delivery") == 0
+        assert one(left) == ["adresse"]
+        load_dataset("gebref", LoadOptions(database_url, loader.store, str(source.source)))
+        assert one("select count(*) from geobasis.adresse") == total
+        assert one("select count(distinct delivery) from geobasis.adresse") == 1
+        assert one(left) is None
+        keys = "from pg_constraint where conrelid = 'geobasis.adresse'::regclass"
+        assert one(f"select array_agg(conname::text order by 1) {keys}") == ["adresse_id_key", "adresse_pkey"]
+
+
 def test_what_killed_loads_leave_in_the_store_is_pruned(killed: Killed) -> None:
     for step in ("fetch", "stage"):
         killed.loader.start(killed.url, at=killed.undisturbed["events"].index(step) + 1)

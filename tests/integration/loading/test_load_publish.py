@@ -65,7 +65,7 @@ def test_provenance(load: Load, connection: Connection, write_addresses: Write, 
     path = folder / "gebref.txt"
     assert files == [("gebref.txt", str(path), path.stat().st_size, report.files[0].sha256)]
     checks = connection.execute("select collection, rule, passed from provenance.checked").fetchall()
-    rules = {"columns", *ROW_RULES, "usable", "shrink", "ags"}
+    rules = {"columns", *ROW_RULES, "usable", "rejected", "shrink", "ags"}
     assert sorted(checks) == sorted(
         [("", "members", True), ("adresse", "min", False), *(("adresse", rule, True) for rule in rules)]
     )
@@ -184,7 +184,7 @@ def test_collections_are_told_apart(load: Load, connection: Connection, example_
 
 def test_unknown_names(load: Load, tmp_path: Path) -> None:
     with pytest.raises(
-        LoadError, match=r"There is no dataset 'dvg3'\. Known datasets: dvg1, dvg2, gebref, hausumringe\."
+        LoadError, match=r"There is no dataset 'dvg3'\. Known datasets: alkis, .*dvg1, dvg2, gebref, hausumringe"
     ):
         load("dvg3", tmp_path)
     with pytest.raises(LoadError, match=r"The dataset gebref has no collection 'strasse'\. It has: adresse\."):
