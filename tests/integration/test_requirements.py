@@ -19,6 +19,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from server.features.params import OWN_PARAMETERS
+from server.formats.table import OF_ITEMS
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -221,7 +222,7 @@ def test_sfc_md_success_the_same_as_in_the_list(http: httpx.Client) -> None:
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_fc_md_items_links_extent_and_crs(http: httpx.Client, published: Query, collection: str) -> None:
     found = document(http, f"/collections/{collection}")
-    assert [link["type"] for link in by_rel(found["links"], "items")] == ["application/geo+json", "text/html"]
+    assert [link["type"] for link in by_rel(found["links"], "items")] == [*OF_ITEMS.values(), "text/html"]
     assert found["crs"][0] == CRS84
     assert found["storageCrs"] in found["crs"]
     assert by_rel(found["links"], f"{OGC_REL}schema")[0]["type"] == "application/schema+json"
