@@ -11,10 +11,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware, add_compress_type
 
@@ -31,7 +30,7 @@ from server.features import routes as features
 from server.formats.table import COMPRESSED
 from server.jobs import routes as admin
 from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
-from server.observe import ROUTE, Observe, configure_logging, get_metrics, make_metrics
+from server.observe import ROUTE, Observe, accepts_coding, configure_logging, get_metrics, make_metrics
 from server.provenance import routes as provenance
 from server.schema_check import check_schema
 from server.search import routes as search
@@ -112,8 +111,9 @@ POSTED = {f"{COLLECTION}/items"}
 HOT = (f"{COLLECTION}/items", *(f"{tileset}/{tile}" for tileset in (TILESET, ALL_TILES) for tile in (XYZ, TILE)))
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application. Raises ConfigurationError where the configuration is wrong.
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The application: what every request gets, around the framework's. Raises ConfigurationError where the
+    configuration is wrong.
 
     The database is asked when the application starts (ASGI lifespan); the command asks it before it opens a port.
     """
@@ -134,12 +134,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json", *COMPRESSED):
         add_compress_type(media_type)
-    app.user_middleware = [
-        Middleware(Observe, metrics=metrics, logs=settings.log_level.lower() in {"debug", "info"}),
-        Middleware(Compression, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5),
-        Middleware(Shortcut, routes=[resource(path, ROUTES[path]) for path in HOT]),
-    ]
-    return app
+    shortcut = Shortcut(app, [resource(path, ROUTES[path]) for path in HOT])
+    compression = Compression(shortcut, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5)
+    return Observe(compression, metrics, logs=settings.log_level.lower() in {"debug", "info"})
 
 
 def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
@@ -164,25 +161,25 @@ class Compression(CompressMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        is_file = scope["type"] == "http" and "/download" in scope["path"]
-        await (self.app(scope, receive, send) if is_file else super().__call__(scope, receive, send))
+        plain = scope["type"] != "http" or "/download" in scope["path"] or not accepts_coding(scope)
+        await (self.app(scope, receive, send) if plain else super().__call__(scope, receive, send))
 
 
 class Shortcut:
     """ASGI middleware: some routes are answered before the framework's own layers, which cost a tenth of a request."""
 
-    def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
+    def __init__(self, app: FastAPI, routes: list[Route]) -> None:
         self.app = app
-        self.routes = routes
+        self.routes = [(route.path_regex, route.methods or set(), route.endpoint) for route in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        if scope["type"] == "http" and scope["method"] in {"GET", "POST"}:
-            for route in self.routes:
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
-                    response = await route.endpoint(Request(scope, receive, send))
+        if scope["type"] == "http":
+            for path, methods, endpoint in self.routes:
+                found = path.match(scope["path"])
+                if found and scope["method"] in methods:
+                    scope["app"], scope["path_params"] = self.app, found.groupdict()
+                    response = await endpoint(Request(scope, receive, send))
                     await response(scope, receive, send)
                     return
         await self.app(scope, receive, send)

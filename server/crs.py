@@ -121,17 +121,18 @@ def to_frame(box: Box, source: int, target: int) -> Frame:
     x, y = transformer(source, target).transform(*_outline(box))
     sides = [slice(i * STEPS, (i + 1) * STEPS + 1) for i in range(4)]
     south, east, north, west = sides
-    dx, dy = max(_bulge(x[side]) for side in sides), max(_bulge(y[side]) for side in sides)
+    dx, dy = _bulge(x), _bulge(y)
     inner = Box(max(x[west]), max(y[south]), min(x[east]), min(y[north])).grown(-dx, -dy)
     thin = inner.xmin >= inner.xmax or inner.ymin >= inner.ymax
     return Frame(Box(min(x), min(y), max(x), max(y)).grown(dx, dy), None if thin else inner)
 
 
 def _bulge(values: list[float]) -> float:
-    """How far a smooth curve can leave the range of points taken from it at equal steps: an eighth of the second
-    difference, doubled because that varies along the curve.
+    """How far the sides, smooth curves, can leave the range of points taken from them at equal steps: an eighth of the
+    second difference, doubled because that varies along a curve.
     """
-    return max(abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)) / 4
+    sides = (values[i * STEPS : (i + 1) * STEPS + 1] for i in range(4))
+    return max([abs(a - 2 * b + c) for s in sides for a, b, c in zip(s, s[1:], s[2:], strict=False)]) / 4
 
 
 @lru_cache(maxsize=1024)

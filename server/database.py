@@ -141,6 +141,7 @@ class Database:
             max_lifetime=LIFETIME,
         )
         self._at_hand: list[Connection] = []
+        self._returning: set[asyncio.Task[None]] = set()
         self._waiting = 0
         self._keeper: asyncio.Task[None] | None = None
         self._primary = primary_conninfo(conninfo)
@@ -219,16 +220,22 @@ class Database:
                 connection = await self._pool.getconn()
             finally:
                 self._waiting -= 1
+        failed = True
         try:
             result = await work(connection)
-        except BaseException:
-            await self._pool.putconn(connection)
-            raise
-        if self._waiting or connection.pgconn.transaction_status != TransactionStatus.IDLE:
-            await self._pool.putconn(connection)
-        else:
-            self._at_hand.append(connection)
+            failed = False
+        finally:
+            if failed or self._waiting or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                self._return(connection)
+            else:
+                self._at_hand.append(connection)
         return result
+
+    def _return(self, connection: Connection) -> None:
+        """To the pool, by a task of its own: a request that is cancelled meanwhile would lose it."""
+        task = asyncio.create_task(self._pool.putconn(connection))
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
 
     async def _put_back_regularly(self) -> None:
         """The pool renews its connections when they come back to it."""
@@ -238,7 +245,9 @@ class Database:
 
     async def _put_back(self) -> None:
         while self._at_hand:
-            await self._pool.putconn(self._at_hand.pop())
+            self._return(self._at_hand.pop())
+        if self._returning:
+            await asyncio.wait(self._returning)
 
     async def fetch_one(
         self, query: bytes, parameters: Parameters = None, *, plan_by_values: bool = False, seconds: int | None = None

@@ -117,17 +117,18 @@ def open_exchange(
     """
     context: Context = request.app.state.context
     parameters = parse_query(request.scope["query_string"], _with_common(tuple(allowed)))
+    headers = _headers(request)
     for name, value in (posted or {}).items():
         if parameters.setdefault(name, value) is not value:
             raise InvalidParameter(name, value, "it is given in the address and in the body", "Give it once")
     return Exchange(
         request=request,
         context=context,
-        base=_base_url(request, context.settings) if check_host else "",
+        base=_base_url(headers.get(b"host", b""), context.settings) if check_host else "",
         parameters=parameters,
         formats=formats,
-        format=choose_format(formats, parameters.get("f"), request.headers.get("accept")),
-        lang=choose_language(parameters.get("lang"), request.headers.get("accept-language")),
+        format=choose_format(formats, parameters.get("f"), _to_text(headers.get(b"accept"))),
+        lang=choose_language(parameters.get("lang"), _to_text(headers.get(b"accept-language"))),
     )
 
 
@@ -136,10 +137,22 @@ def _with_common(allowed: tuple[str, ...]) -> frozenset[str]:
     return frozenset((*allowed, *COMMON_PARAMETERS))
 
 
-def _base_url(request: Request, settings: Settings) -> str:
+def _headers(request: Request) -> dict[bytes, bytes]:
+    """The request's headers; those given several times are one list (RFC 9110, 5.3)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in request.scope["headers"]:
+        found[name] = b"%b, %b" % (found[name], value) if name in found else value
+    return found
+
+
+def _to_text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _base_url(given: bytes, settings: Settings) -> str:
     if settings.base_url:
         return settings.base_url.rstrip("/")
-    host = ", ".join(request.headers.getlist("host"))  # several are an error, too (RFC 9112, 3.2)
+    host = given.decode("latin-1")  # several are an error, too (RFC 9112, 3.2)
     if not HOST.match(host):
         raise InvalidHost(f"The Host header '{shorten(host)}' is no host name with an optional port. Correct it.")
     return f"http://{host}"
@@ -168,10 +181,11 @@ class Validators:
 
     def unchanged(self, request: Request) -> bool:
         """Whether the client's copy is still good (RFC 9110, 13.2.2: If-None-Match wins)."""
-        if (tags := request.headers.get("if-none-match")) is not None:
+        headers = _headers(request)
+        if (tags := _to_text(headers.get(b"if-none-match"))) is not None:
             known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
             return "*" in known or self.etag.removeprefix("W/") in known
-        since = request.headers.get("if-modified-since")
+        since = _to_text(headers.get(b"if-modified-since"))
         if since is None or self.modified is None:
             return False
         try:

@@ -1,11 +1,14 @@
 """Which representation and which language: `f=` and `lang=` first, then Accept and Accept-Language (RFC 9110)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from server.catalogue import LANGUAGES, Language
 from server.errors import InvalidParameter, NotAcceptable
 
 DEFAULT_LANGUAGE: Language = "de"
+
+MAX_HEADER = 2000  # characters of a header that are read
 
 JSON = "application/json"
 GEOJSON = "application/geo+json"
@@ -31,18 +34,24 @@ def choose_format(formats: Mapping[str, str], f: str | None, accept: str | None)
         raise InvalidParameter("f", f, "it is no format of this resource", f"Use one of: {', '.join(formats)}")
     if not accept or not accept.strip():
         return next(iter(formats))
-    ranges = parse_accept(accept)
-    best, highest = None, (0.0, False)
-    for key, media_type in formats.items():
-        quality = max(_quality(ranges, name) for name in _names(media_type))
-        if quality and (quality, _named(media_type, accept)) > highest:
-            best, highest = key, (quality, _named(media_type, accept))
+    best = _best(tuple(formats.items()), accept[:MAX_HEADER])
     if best is None:
         raise NotAcceptable(
             f"No representation fits 'Accept: {accept[:200]}'. Available: {', '.join(formats.values())}. "
             "Send another Accept header or the parameter f.",
             available=list(formats.values()),
         )
+    return best
+
+
+@lru_cache(maxsize=512)
+def _best(formats: tuple[tuple[str, str], ...], accept: str) -> str | None:
+    ranges = dict(parse_accept(accept))
+    best, highest = None, (0.0, False)
+    for key, media_type in formats:
+        quality = max(_quality(ranges, name) for name in _names(media_type))
+        if quality and (quality, _named(media_type, accept)) > highest:
+            best, highest = key, (quality, _named(media_type, accept))
     return best
 
 
@@ -53,8 +62,13 @@ def choose_language(lang: str | None, accept_language: str | None) -> Language:
             if lang == language:
                 return language
         raise InvalidParameter("lang", lang, "it is no language of this service", "Use one of: de, en")
+    return _best_language(accept_language[:MAX_HEADER]) if accept_language else DEFAULT_LANGUAGE
+
+
+@lru_cache(maxsize=512)
+def _best_language(accept_language: str) -> Language:
     best, best_quality = DEFAULT_LANGUAGE, 0.0
-    for name, quality in parse_accept(accept_language or ""):
+    for name, quality in parse_accept(accept_language):
         for language in LANGUAGES:
             if name.split("-")[0] == language and quality > best_quality:
                 best, best_quality = language, quality
@@ -64,7 +78,7 @@ def choose_language(lang: str | None, accept_language: str | None) -> Language:
 def parse_accept(header: str) -> list[tuple[str, float]]:
     """Names of an Accept or Accept-Language header with their quality, in its order; what is malformed is left out."""
     found = []
-    for part in header[:2000].lower().split(","):
+    for part in header[:MAX_HEADER].lower().split(","):
         name, *parameters = (p.strip() for p in part.split(";"))
         quality = 1.0
         for parameter in parameters:
@@ -98,11 +112,10 @@ def _bare(text: str) -> str:
     return text.lower().replace(" ", "").replace('"', "")
 
 
-def _quality(ranges: list[tuple[str, float]], name: str) -> float:
+def _quality(ranges: dict[str, float], name: str) -> float:
     """Quality of the most specific range that a media type falls into, 0 where none."""
     kind = name.partition("/")[0]
-    by_name = dict(ranges)
     for candidate in (name, f"{kind}/*", "*/*"):
-        if candidate in by_name:
-            return by_name[candidate]
+        if candidate in ranges:
+            return ranges[candidate]
     return 0.0

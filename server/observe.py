@@ -40,6 +40,8 @@ EXPOSED = (
 )
 OPEN_HEADERS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
 HEADERS = (*SAFE_HEADERS, *OPEN_HEADERS)
+# Of an answer that would have been compressed for another client
+PLAIN_HEADERS = (*HEADERS, (b"vary", b"Accept-Encoding"))
 CLIENT_LEFT = 499  # as other servers log a request whose client did not wait for the answer
 
 DATABASE_UP = b"""\
@@ -140,12 +142,13 @@ class Observe:
             return
         began = time.perf_counter()
         request_id = _request_id(scope)
+        common = ((b"x-request-id", request_id.encode()), *(HEADERS if accepts_coding(scope) else PLAIN_HEADERS))
         seen = {"status": CLIENT_LEFT, "bytes": 0}
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *HEADERS]
+                message["headers"] = [*message["headers"], *common]
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
             await send(message)
@@ -169,6 +172,11 @@ class Observe:
                 bytes=seen["bytes"],
                 ms=round(seconds * 1000, 2),
             )
+
+
+def accepts_coding(scope: Scope) -> bool:
+    """Whether the client says which content codings it takes."""
+    return any(name == b"accept-encoding" for name, _ in scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

@@ -35,7 +35,8 @@ def parse_query(query: bytes, allowed: Names[str], longest: int = MAX_QUERY) -> 
 
 def _decoded(raw: bytes, parameter: str) -> str:
     try:
-        value = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        plain = b"%" not in raw and b"+" not in raw
+        value = raw.decode() if plain else unquote_to_bytes(raw.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
         shown = raw[:100].decode("ascii", "replace")
         raise InvalidParameter(parameter, shown, "it is not UTF-8", "Percent-encode its UTF-8 bytes") from None

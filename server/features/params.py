@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from server.catalogue import Collection, Property
 from server.conditions import PARAMETERS as CONDITION_PARAMETERS
@@ -25,6 +25,9 @@ OWN_PARAMETERS = (
     *PARAMETERS,
     *CONDITION_PARAMETERS,
 )
+
+VARYING = ("bbox", "cursor")  # in which the requests of a client differ from each other
+MAX_KEPT = 2_000  # characters of the parameters of a request that is kept
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
@@ -56,7 +59,7 @@ class ItemsQuery:
     hits: bool = False
     condition: Condition | None = None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What a cursor is bound to: all that decides which features match and in which order."""
         where = (self.collection.id, self.bbox_crs.srid, self.boxes, self.since, self.until, self.filters)
@@ -76,16 +79,29 @@ def allowed_parameters(collection: Collection) -> tuple[str, ...]:
 
 
 def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> ItemsQuery:
-    """The query of a request. Raises InvalidParameter."""
-    crs = parse_crs("crs", parameters.get("crs"))
-    bbox_crs = parse_crs("bbox-crs", parameters.get("bbox-crs"))
+    """The query of a request. Raises InvalidParameter.
+
+    Who pages, and who moves a map, says the same again but for `cursor` and `bbox`: what that means is kept.
+    """
+    given = tuple(pair for pair in parameters.items() if pair[0] not in VARYING)
+    parse = _parse_steady if sum(len(value) for _, value in given) <= MAX_KEPT else _parse_steady.__wrapped__
+    query = parse(collection, given)
+    if "bbox" in parameters:
+        query = replace(query, boxes=parse_bbox(parameters["bbox"], query.bbox_crs))
+    if "cursor" in parameters:
+        query = replace(query, cursor=parse_cursor(parameters["cursor"], query.identity))
+    return query
+
+
+@lru_cache(maxsize=512)
+def _parse_steady(collection: Collection, given: tuple[tuple[str, str], ...]) -> ItemsQuery:
+    parameters = dict(given)
     since, until = parse_datetime(parameters.get("datetime"))
-    query = ItemsQuery(
+    return ItemsQuery(
         collection=collection,
         limit=parse_limit(parameters.get("limit")),
-        crs=crs,
-        bbox_crs=bbox_crs,
-        boxes=parse_bbox(parameters.get("bbox"), bbox_crs),
+        crs=parse_crs("crs", parameters.get("crs")),
+        bbox_crs=parse_crs("bbox-crs", parameters.get("bbox-crs")),
         since=since if collection.datetime else None,
         until=until if collection.datetime else None,
         filters=tuple(
@@ -97,9 +113,6 @@ def parse_items_query(collection: Collection, parameters: Mapping[str, str]) -> 
         hits=parse_result_type(parameters.get("resultType")),
         condition=parse_conditions(collection, parameters),
     )
-    if "cursor" not in parameters:
-        return query
-    return ItemsQuery(**{**query.__dict__, "cursor": parse_cursor(parameters["cursor"], query.identity)})
 
 
 def parse_limit(text: str | None) -> int:
