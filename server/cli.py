@@ -27,6 +27,7 @@ from server.commands.shared import (
     open_database,
     read_settings,
     require_schema,
+    to_packages,
 )
 from server.console import out, say
 from server.embedded import ClusterError
@@ -123,7 +124,7 @@ def serve_only(host: Host = None, port: Port = None) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def load(  # noqa: PLR0913, PLR0917 - a command's options
-    dataset: Annotated[str, typer.Argument(help="dvg1, dvg2, gebref, hausumringe: a folder below loaders/.")],
+    dataset: Annotated[str, typer.Argument(help="A folder below loaders/, such as gebref or alkis.")],
     source: Annotated[
         str | None,
         typer.Option(
@@ -132,6 +133,10 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="COLLECTION", help="Load only this; may be repeated.")
+    ] = None,
+    area: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AGS", help="Load only this district, such as 05113, of a product by districts."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, publish nothing.")] = False,
     accept_shrink: Annotated[
@@ -147,7 +152,13 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
 
     Without --from it is fetched from the publisher. A refused delivery leaves everything as it was.
     """
-    options = {"source": source, "only": tuple(only or ()), "dry_run": dry_run, "accept_shrink": accept_shrink}
+    options = {
+        "source": source,
+        "only": tuple(only or ()),
+        "packages": to_packages(area or ()),
+        "dry_run": dry_run,
+        "accept_shrink": accept_shrink,
+    }
     if background:
         jobs.enqueue(dataset, options, as_json)
         return

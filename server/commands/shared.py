@@ -1,7 +1,7 @@
 """What the commands share: settings, the database they work on, and a load with progress."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -125,6 +125,11 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
         report = load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
     refresh_search(database, settings)
     return report
+
+
+def to_packages(areas: Iterable[str]) -> tuple[str, ...]:
+    """Keys of a product's packages: a district's five digits, also where they are given as those of a municipality."""
+    return tuple(area[:5] if len(area) == 8 and area.endswith("000") else area for area in areas)
 
 
 def refresh_search(database: Database, settings: Settings) -> None:

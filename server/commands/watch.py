@@ -20,7 +20,7 @@ commands = typer.Typer(
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 LOOK_EVERY = 10.0  # seconds between two looks at what is due
-Dataset = Annotated[str, typer.Argument(help="dvg1, dvg2, gebref, hausumringe: a folder below loaders/.")]
+Dataset = Annotated[str, typer.Argument(help="A folder below loaders/, such as gebref or alkis.")]
 
 
 @commands.callback(invoke_without_command=True)

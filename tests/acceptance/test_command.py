@@ -373,6 +373,16 @@ def test_the_number_in_a_stale_pid_file_may_be_another_process_now(opennrw: Run,
     assert _postmaster(home) is None
 
 
+def test_load_of_one_district(opennrw: Run, tmp_path: Path) -> None:
+    (tmp_path / "gru_vereinf_05113000_Essen_EPSG25832_GeoPackage.zip").write_bytes(b"")
+    refused = opennrw("load", "alkis", "--from", str(tmp_path), "--area", "05117000")
+    assert refused.returncode == 1
+    assert "holds no package 05117 of alkis. It holds: 05113." in " ".join(refused.stderr.split())
+    refused = opennrw("load", "gebref", "--from", str(tmp_path), "--area", "05113")
+    assert "gebref" in refused.stderr
+    assert refused.returncode == 1
+
+
 def test_ctrl_c_while_loading_ends_with_130(home: Path, tmp_path: Path) -> None:
     log = tmp_path / "load.log"
     with socket.socket() as silent:
