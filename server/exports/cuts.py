@@ -49,7 +49,7 @@ class Cuts:
         """A finished cut that has not expired."""
         try:
             document = orjson.loads((self.folder / key / ENTRY).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         cut = Cut(key, document["collection"], document["given"], Stored.of(document["stored"]))
         return cut if datetime.now(UTC) < cut.expires else None

@@ -98,7 +98,7 @@ class Shelf:
             if (known := self._read.get(collection)) and known.stamp == stamp:
                 return known
             document = orjson.loads(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return NOTHING
         files = {kind: Stored.of(entry) for kind, entry in document["files"].items() if kind in KINDS}
         omitted = {kind: Omitted(entry["why"], tuple(entry["mark"])) for kind, entry in document["omitted"].items()}

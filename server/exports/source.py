@@ -126,6 +126,7 @@ def connect(settings: Settings, owner_url: str | None, seconds: int) -> Iterator
     with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as connection:
         connection.execute(sql.SQL("set statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
         connection.execute("set plan_cache_mode = auto")
+        connection.execute("set lock_timeout = '60s'")
         connection.execute("set datestyle = 'ISO'")
         connection.execute("set work_mem = '64MB'")
         yield connection
