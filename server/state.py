@@ -8,7 +8,7 @@ back to an older version only where the primary says so or cannot be asked.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -163,15 +163,7 @@ class Registry:
         self._take(states)
 
     async def _moment(self, reader: Reader) -> Moment:
-        states = dict.fromkeys(self.collections, State())
-        rows = await reader.fetch(STATES)
-        for row in rows:
-            name = row[1].decode() if row[1] else None  # a row of nulls where nothing was ever loaded
-            if name in states:
-                bbox = Box(*row[6]) if row[6] else None
-                state = State(row[2], row[3], row[4], row[5], bbox, *row[7:11], pyramid=_to_pyramid(*row[11:]))
-                states[name] = replace(state, srid=self.collections[name].srid)
-        return Moment(rows[0][0], states)
+        return to_moment(await reader.fetch(STATES), self.collections)
 
     def _take(self, states: States) -> None:
         self.states = states
@@ -199,6 +191,18 @@ class Registry:
             log.warning("a standby is far behind its primary", collection=name, version=version)
         if self.version != before:
             log.info("states refreshed", notification=payload)
+
+
+def to_moment(rows: Sequence[TupleRow], collections: Mapping[str, Collection]) -> Moment:
+    """What the rows of STATES say of collections."""
+    states = dict.fromkeys(collections, State())
+    for row in rows:
+        name = row[1].decode() if row[1] else None  # a row of nulls where nothing was ever loaded
+        if name in states:
+            bbox = Box(*row[6]) if row[6] else None
+            state = State(row[2], row[3], row[4], row[5], bbox, *row[7:11], pyramid=_to_pyramid(*row[11:]))
+            states[name] = replace(state, srid=collections[name].srid)
+    return Moment(rows[0][0], states)
 
 
 def _to_pyramid(made: int | None, *values: Any) -> Pyramid | None:

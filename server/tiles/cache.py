@@ -1,24 +1,21 @@
 """Layers of tiles out of the cache; what is selected in a request is made for it alone."""
 
-import math
 import re
 
 import psycopg
 from starlette.responses import Response
 
 from server.catalogue import Collection
-from server.crs import Box, around
 from server.exchange import METADATA_CACHE, Context, Exchange, Validators
-from server.pyramid.plan import EDGE, SRID
 from server.pyramid.sources import usable
 from server.state import State
-from server.tilecache import Fresh, Key, Mark, Place, Tile
+from server.tilecache import Fresh, Key, Mark, Tile
 from server.tiles.compute import MadeLayer, make_layer
 from server.tiling import grid as grids
 from server.tiling.making import Wanted
 from server.tiling.matrixsets import Grid
+from server.tiling.places import place_of
 
-WORLD = Box(-EDGE, -EDGE, EDGE, EDGE)
 GZIP = re.compile(r"(^|[\s,])(gzip|x-gzip|\*)\s*($|,|;\s*q\s*=\s*(1|0\.0*[1-9]|0\.[1-9]))", re.IGNORECASE)
 
 
@@ -64,14 +61,6 @@ def _key(collection: Collection, grid: Grid, tile: grids.Tile) -> Key:
 def _mark(collection: Collection, state: State) -> Mark:
     pyramid = usable(collection, state)
     return pyramid.made if pyramid else state.mark
-
-
-def place_of(grid: Grid, tile: grids.Tile) -> Place:
-    """Where a change touches a tile; a unit more than it shows, because coordinates are rounded to units."""
-    matrix = grid.by_level[tile.matrix]
-    box = grids.clip_box(grid, tile).grown(matrix.tile_width / grids.EXTENT, matrix.tile_height / grids.EXTENT)
-    area = box if grid.srid == SRID else around(box, grid.srid, SRID)
-    return Place(matrix.zoom, area if all(map(math.isfinite, area)) else WORLD)
 
 
 def respond_kept(exchange: Exchange, collection: Collection, tile: Tile, headers: dict[str, str]) -> Response:

@@ -1,0 +1,201 @@
+"""Tiles made in bulk, by processes of their own without the web server: to fill the cache, to write archives."""
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from multiprocessing.pool import Pool
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from server.catalogue import Collection, read_collections
+from server.database import reader_conninfo
+from server.errors import Unavailable
+from server.pyramid.sources import source_of, usable
+from server.settings import Settings
+from server.state import STATES, State, to_moment
+from server.tilecache import KEEP, LOOK, Key, Wanted, pack, to_arguments
+from server.tilecache import Tile as Kept
+from server.tiling.grid import Tile
+from server.tiling.making import MAX_BYTES, WHOLE, LayerRow, Share, fair_shares, layer_steps
+from server.tiling.making import Wanted as WantedLayer
+from server.tiling.matrixsets import Grid, read_grids
+from server.tiling.places import place_of
+from server.tiling.query import MAX_FEATURES
+
+CHUNK = 32
+
+
+class Overtaken(Unavailable):
+    """A delivery came while tiles of the former one were being made."""
+
+
+def read_states(connection: Connection[Any], collections: Sequence[Collection]) -> dict[str, State]:
+    """What is live of collections, and what their tiles are made of."""
+    rows = connection.execute(STATES, binary=True).fetchall()
+    return to_moment(rows, {c.id: c for c in collections}).states
+
+
+def connect(settings: Settings, owner_url: str) -> Connection[Any]:
+    """A connection that only reads, as the server's; without its time limit."""
+    connection = psycopg.connect(reader_conninfo(settings, owner_url), autocommit=True)
+    connection.execute("set statement_timeout = 0")
+    return connection
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process makes tiles of: names of collections, of which the tables must stay `made`; a grid."""
+
+    settings: Settings
+    owner_url: str
+    made: dict[str, int]
+    grid: str
+    keep: bool = False
+
+
+class Maker:
+    """Makes tiles of one or several collections on a connection. Raises Overtaken."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._connection = connect(order.settings, order.owner_url)
+        self._collections = [c for c in read_collections(order.settings.collections_dir) if c.id in order.made]
+        self._grid = read_grids(order.settings.config_dir)[order.grid]
+        self._states = read_states(self._connection, self._collections)
+        self._keeper = psycopg.connect(order.owner_url, autocommit=True) if order.keep else None
+        for collection in self._collections:
+            pyramid = usable(collection, self._states[collection.id])
+            if pyramid is None or pyramid.made != order.made[collection.id]:
+                raise _overtaken(collection)
+
+    def make(self, tile: Tile) -> Kept:
+        """A tile, out of the cache if it is of one collection and there."""
+        if len(self._collections) == 1:
+            return self._look(self._collections[0], tile) or pack(*self._one(self._collections[0], tile, WHOLE))
+        return self._joined(tile)
+
+    def fill(self, tiles: Sequence[Tile]) -> int:
+        """Make tiles of one collection and have them kept; the bytes."""
+        assert self._keeper  # noqa: S101 - the order says so
+        (collection,) = self._collections
+        made = self._order.made[collection.id]
+        batch = []
+        for tile in tiles:
+            kept = pack(*self._one(collection, tile, WHOLE))
+            key = Key(collection.id, self._grid.id, *tile)
+            batch.append(Wanted(key, place_of(self._grid, tile), made, kept, locked=False))
+        for arguments in to_arguments(batch):
+            row = self._keeper.execute(KEEP, arguments, binary=True).fetchone()
+            if not (row and row[0]):
+                raise _overtaken(collection)
+        return sum(len(wanted.tile.content) for wanted in batch)
+
+    def _joined(self, tile: Tile) -> Kept:
+        """The layers of all collections, each with its fair share."""
+        matrix = self._grid.by_level[tile.matrix]
+        shown = [c for c in self._collections if c.tiles.minzoom <= matrix.zoom <= c.tiles.maxzoom]
+        layers = [self._one(collection, tile, WHOLE) for collection in shown]
+        sizes = fair_shares([len(content) for content, _, _ in layers], MAX_BYTES)
+        counts = fair_shares([features for _, features, _ in layers], MAX_FEATURES)
+        for number, (layer, size, count) in enumerate(zip(layers, sizes, counts, strict=True)):
+            if len(layer[0]) > size or layer[1] > count:
+                layers[number] = self._one(shown[number], tile, Share(size, count))
+        contents = b"".join(content for content, _, _ in layers)
+        return pack(contents, sum(n for _, n, _ in layers), sum(n for _, _, n in layers))
+
+    def _look(self, collection: Collection, tile: Tile) -> Kept | None:
+        key = Key(collection.id, self._grid.id, *tile)
+        row = self._connection.execute(LOOK, key._asdict(), binary=True).fetchone()
+        if row is None or row[0] != self._order.made[collection.id]:
+            raise _overtaken(collection)
+        return None if row[1] is None else Kept(bytes(row[1]), bytes(row[4]), row[2], row[3])
+
+    def _one(self, collection: Collection, tile: Tile, share: Share) -> tuple[bytes, int, int]:
+        """A layer: content, features, left out."""
+        state = self._states[collection.id]
+        wanted = WantedLayer(collection, self._grid, tile)
+        source = source_of(collection, state, self._grid.srid, wanted.zoom)
+        row = self._run(layer_steps(wanted, state, source, share=share))
+        if row is None:
+            return b"", 0, 0
+        version, content, features, left_out = row
+        if version != state.version:
+            raise _overtaken(collection)
+        return bytes(content or b""), features, left_out
+
+    def _run(self, steps: Any) -> LayerRow | None:
+        try:
+            step = next(steps)
+            while True:
+                row = self._connection.execute(step.text, step.parameters, binary=True, prepare=True).fetchone()
+                step = steps.send(row or ())
+        except StopIteration as end:
+            return end.value
+
+
+def _overtaken(collection: Collection) -> Overtaken:
+    return Overtaken(f"A delivery of '{collection.id}' came while its former tiles were being made. Start again.")
+
+
+_orders: list[Order] = []  # of this process, one
+
+
+def _begin(order: Order) -> None:
+    """What fails here would be tried for ever."""
+    _orders.append(order)
+
+
+@cache
+def _maker() -> Maker:
+    return Maker(_orders[0])
+
+
+def _make(tiles: list[Tile]) -> list[tuple[Tile, Kept]]:
+    return [(tile, _maker().make(tile)) for tile in tiles]
+
+
+def _fill(tiles: list[Tile]) -> tuple[int, int]:
+    return len(tiles), _maker().fill(tiles)
+
+
+@contextmanager
+def processes(order: Order, number: int) -> Iterator["Making"]:
+    """Processes that make tiles, for as long as the block lasts."""
+    with multiprocessing.get_context("spawn").Pool(number, _begin, (order,)) as pool:
+        yield Making(pool)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What the processes make. Raises Overtaken."""
+
+    pool: Pool
+
+    def tiles(self, wanted: Iterable[Tile]) -> Iterator[tuple[Tile, Kept]]:
+        """Tiles, in the order in which they are given."""
+        for made in self.pool.imap(_make, chunks(wanted)):
+            yield from made
+
+    def fill(self, wanted: Iterable[Tile]) -> Iterator[tuple[int, int]]:
+        """Numbers and bytes of tiles that are kept now, in no order."""
+        return self.pool.imap_unordered(_fill, chunks(wanted))
+
+
+def chunks(tiles: Iterable[Tile]) -> Iterator[list[Tile]]:
+    """A process gets some at once."""
+    rest = iter(tiles)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def grid_of(settings: Settings, name: str) -> Grid:
+    """The grid of that name. Raises Unavailable."""
+    grids = read_grids(settings.config_dir)
+    if name not in grids:
+        raise Unavailable(f"There is no tile matrix set '{name}'. Available: {', '.join(grids)}.")
+    return grids[name]
