@@ -18,7 +18,7 @@ from server.formats.arrow import ArrowReader
 from server.formats.gdal import Options, write_batches
 from server.formats.layer import About, Layer
 from server.formats.outline import Outline, to_outline
-from server.formats.source import Source
+from server.formats.source import Source, read_ahead
 
 # Tables and rows of the extension gpkg_metadata (GeoPackage 1.3, F.8)
 METADATA = """
@@ -71,7 +71,7 @@ def write_whole(source: Source, outline: Outline, path: Path) -> int:
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal features
-        for row in source.read(reader.columns):
+        for row in read_ahead(source.read(reader.columns)):
             batch = reader.read(row)
             features += batch.num_rows
             yield batch

@@ -1,8 +1,8 @@
 """A whole FlatGeobuf with its index."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import shapely
@@ -11,8 +11,10 @@ from psycopg import sql
 from server.formats.fgb_index import NODE_SIZE, PackedIndex, index_bytes, write_all
 from server.formats.flatgeobuf import Extent, FeatureReader, feature_columns, to_header
 from server.formats.outline import Outline
-from server.formats.source import Source
+from server.formats.source import Source, read_ahead
 
+# lengths of their WKB in bytes
+POLYGON, POINT = 93, 21
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -29,11 +31,11 @@ def write_indexed_flatgeobuf(source: Source, outline: Outline, path: Path) -> in
         index = PackedIndex(file, begin, total)
         reader = FeatureReader(outline)
         count = 0
-        for row in source.read(_indexed_columns(outline)):
+        for row in read_ahead(source.read(_indexed_columns(outline))):
             features, sizes = reader.read(row)
             count += len(sizes)
             if total:
-                index.add(_bounds(row[reader.width]), sizes)
+                index.add(to_bounds(row[reader.width]), sizes)
             write_all(file, features, place)
             place += len(features)
         index.finish()
@@ -46,9 +48,14 @@ def write_indexed_flatgeobuf(source: Source, outline: Outline, path: Path) -> in
 def _indexed_columns(outline: Outline) -> sql.Composable:
     if outline.kind is None:
         return feature_columns(outline)
-    return sql.SQL("{}, array_agg(ST_AsBinary(ST_Envelope({})))").format(feature_columns(outline), outline.shape)
+    envelopes = sql.SQL("array_agg(ST_AsBinary(ST_Envelope({}), 'NDR'))").format(outline.shape)
+    return sql.SQL("{}, {}").format(feature_columns(outline), envelopes)
 
 
-def _bounds(envelopes: list[Any]) -> np.ndarray:
-    """xmin, ymin, xmax, ymax of each feature."""
+def to_bounds(envelopes: Sequence[bytes]) -> np.ndarray:
+    """xmin, ymin, xmax, ymax of each feature; of a thin one the envelope is a line or a point."""
+    for length, begin, corners in ((POLYGON, 13, [0, 1, 4, 5]), (POINT, 5, [0, 1, 0, 1])):
+        if all(len(envelope) == length for envelope in envelopes):
+            table = np.frombuffer(b"".join(envelopes), "u1").reshape(-1, length)
+            return np.ascontiguousarray(table[:, begin:]).view("<f8")[:, corners]
     return shapely.bounds(shapely.from_wkb(envelopes))

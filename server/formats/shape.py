@@ -22,7 +22,7 @@ from server.formats.arrow import ArrowReader
 from server.formats.gdal import Options, write_batches
 from server.formats.layer import About, Encoder, Layer
 from server.formats.outline import Column, Outline, to_outline
-from server.formats.source import Source
+from server.formats.source import Source, read_ahead
 
 NAME_LENGTH = 10
 TEXT_LENGTH = 254
@@ -62,7 +62,7 @@ def write_shape(source: Source, outline: Outline, path: Path) -> int:
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal count
-        for row in source.read(reader.columns):
+        for row in read_ahead(source.read(reader.columns)):
             batch = reader.read(row)
             count += batch.num_rows
             yield pa.RecordBatch.from_arrays([_cut(array) for array in batch.columns], schema=schema)
@@ -88,7 +88,7 @@ def measure(outline: Outline, source: Source) -> Measured:
         parts.append(sql.SQL("coalesce(max({}), 0)::bigint").format(length))
         parts.append(sql.SQL("(count(*) filter (where {} > {}))::bigint").format(length, sql.Literal(TEXT_LENGTH)))
     positions, longest, cut = 0, [0] * len(outline.columns), [0] * len(outline.columns)
-    for row in source.read(sql.SQL(", ").join(parts)):
+    for row in read_ahead(source.read(sql.SQL(", ").join(parts))):
         positions += row[0]
         longest = [max(pair) for pair in zip(longest, row[1::2], strict=True)]
         cut = [sum(pair) for pair in zip(cut, row[2::2], strict=True)]

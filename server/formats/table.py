@@ -1,6 +1,7 @@
 """The formats of features, one module each, in the order of preference: the only list of them."""
 
 from server.errors import InvalidParameter
+from server.formats.binary import FLATGEOBUF, GEOPACKAGE, GEOPARQUET, SHAPE
 from server.formats.csv_text import CSV
 from server.formats.geojson import GEOJSON_FORMAT, SEQUENCE_FORMAT
 from server.formats.gml import GML_SF0, GML_SF2
@@ -13,8 +14,12 @@ FORMATS: tuple[Format, ...] = (
     JSONFG_PLUS,
     GML_SF0,
     GML_SF2,
+    FLATGEOBUF,
+    GEOPARQUET,
+    GEOPACKAGE,
     CSV,
     SEQUENCE_FORMAT,
+    SHAPE,
 )
 BY_KEY = {found.key: found for found in FORMATS}
 

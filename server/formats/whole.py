@@ -12,7 +12,7 @@ from psycopg import sql
 from server.formats.binary import later
 from server.formats.layer import About, Format, Layer
 from server.formats.outline import to_outline
-from server.formats.source import Source
+from server.formats.source import Source, read_ahead
 
 # Those that need all features, or a file to go back in
 WRITERS: dict[str, Any] = {
@@ -52,7 +52,7 @@ def _write_encoded(source: Source, layer: Layer, about: About, kind: Format, pat
     try:
         with path.open("wb") as file:
             file.write(encoder.begin())
-            for *row, count in source.read(columns):
+            for *row, count in read_ahead(source.read(columns)):
                 file.write(encoder.batch(tuple(row)))
                 features += count
             rest = encoder.end()
