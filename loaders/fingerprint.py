@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
@@ -30,8 +29,7 @@ def _code() -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    libraries = (np, pa, shapely, pyogrio)
-    versions = [*(library.__version__ for library in libraries), shapely.geos_version, pyogrio.__gdal_version__]
+    versions = [*(library.__version__ for library in (np, pa, shapely)), shapely.geos_version]
     return f"{digest.hexdigest()} {versions}"
 
 

@@ -3,14 +3,15 @@
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loaders.area import Area
 from loaders.errors import LoadError, ManifestError
-from loaders.spatial_key import GRID
+
+if TYPE_CHECKING:
+    from loaders.area import Area
 
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
@@ -32,6 +33,8 @@ class Strict(BaseModel):
 
 
 def _must_be_area(corners: tuple[float, ...]) -> tuple[float, ...]:
+    from loaders.spatial_key import GRID  # noqa: PLC0415 - numpy is for those who read rows
+
     if len(corners) != 4 or not (corners[0] < corners[2] and corners[1] < corners[3]):
         raise ValueError("must be west, south, east, north in EPSG:25832")
     if not all(low <= corner <= high for corner, low, high in zip(corners, GRID[:2] * 2, GRID[2:] * 2, strict=True)):
@@ -127,8 +130,10 @@ class Manifest(Strict):
         return f"{self.dataset} {self.version}"
 
     @property
-    def area_of_use(self) -> Area:
+    def area_of_use(self) -> "Area":
         """Where the rows must lie."""
+        from loaders.area import Area  # noqa: PLC0415 - and so are its libraries
+
         return Area(*self.area)
 
     def select(self, only: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
@@ -136,7 +137,8 @@ def _stage(context: Context, collection: str, path: Path, rule: Rule) -> None:
         _require_columns(path, source, parts.table.columns)
         context.staging.count(collection, parts.table.count_live())
         encoding = find_encoding(path, parts.table)
-        salt = context.staging.salt(context.manifest, collection, parts.table.columns, encoding, false_east)
+        readers = pyogrio.__version__, pyogrio.__gdal_version__
+        salt = context.staging.salt(context.manifest, collection, parts.table.columns, encoding, false_east, readers)
         reader = _Reader(path, source, context.manifest, parts, encoding, false_east, rule, salt)
         known = context.staging.knows(collection)
         recognise = partial(context.staging.recognise, collection)

@@ -14,8 +14,8 @@ import typer
 from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
-from server import console, doctor
-from server.commands import database, deliveries, export, jobs, store, watch, worker
+from server import console
+from server.commands import database, deliveries, export, jobs, store, tiles, watch, worker
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -50,6 +50,7 @@ app.add_typer(database.commands, name="db")
 app.add_typer(store.commands, name="store")
 app.add_typer(jobs.commands, name="jobs")
 app.add_typer(watch.commands, name="watch")
+app.add_typer(tiles.commands, name="tiles")
 app.command("worker", epilog=EXIT_CODES)(worker.worker)
 app.command("export", epilog=EXIT_CODES)(export.export)
 app.add_typer(deliveries.commands)
@@ -179,6 +180,8 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
 @app.command("doctor", epilog=EXIT_CODES)
 def examine(port: Port = None, as_json: AsJson = False) -> None:
     """Check everything the service needs; for each problem say what to do. Exit code 1 if something is wrong."""
+    from server import doctor  # noqa: PLC0415 - what it looks at is not for every command
+
     settings = read_settings(port=port)
     checks = doctor.check_machine(settings)
     try:
@@ -220,6 +223,8 @@ def _serve(opened: Database, settings: Settings, *, with_worker: bool) -> None:
 
     A worker for jobs is begun when all else is ready.
     """
+    from server import doctor  # noqa: PLC0415 - as above
+
     os.environ["DATABASE_URL"] = opened.owner_url
     if opened.reader_url:
         os.environ["READER_DATABASE_URL"] = opened.reader_url

@@ -123,7 +123,8 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
     with console.progress() as progress:
         store = settings.home / "deliveries"
         report = load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
-    refresh_search(database, settings)
+    if report.status == "published":
+        refresh_search(database, settings)
     return report
 
 

@@ -12,8 +12,6 @@ import typer
 
 from server.commands.shared import open_database, read_settings, require_schema
 from server.errors import ConfigurationError
-from server.jobs.tasks import QUEUES
-from server.observe import configure_logging
 from server.settings import Settings
 
 RESTART_PAUSE = 5.0
@@ -22,7 +20,7 @@ Concurrency = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="Jobs at once, each in a process of its own. [OPENNRW_WORKER_CONCURRENCY, 2]"),
 ]
-Queues = Annotated[str | None, typer.Option(help=f"Only jobs of these queues, with commas: {', '.join(QUEUES)}.")]
+Queues = Annotated[str | None, typer.Option(help="Only jobs of these queues, with commas, such as load,watch.")]
 Grace = Annotated[
     float | None, typer.Option(min=0, help="Seconds that jobs may run on after a signal. [OPENNRW_WORKER_GRACE, 8]")
 ]
@@ -47,6 +45,7 @@ def worker(concurrency: Concurrency = None, queues: Queues = None, grace: Grace 
 def run(settings: Settings, concurrency: int | None, grace: float | None, queues: tuple[str, ...] | None) -> int:
     """Runs a worker in this process; the number of the signal that ended it."""
     from server.jobs.worker import WorkerOptions, run_worker  # noqa: PLC0415 - every command imports this module
+    from server.observe import configure_logging  # noqa: PLC0415
 
     configure_logging(settings.log_level)
     grace = settings.worker_grace if grace is None else grace
@@ -105,6 +104,8 @@ def _end_with_parent() -> None:
 def _parse_queues(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
+    from server.jobs.tasks import QUEUES  # noqa: PLC0415 - as above
+
     names = tuple(name.strip() for name in text.split(","))
     if unknown := [name for name in names if name not in QUEUES]:
         raise ConfigurationError(f"There is no queue '{unknown[0]}'. Queues: {', '.join(QUEUES)}.")
