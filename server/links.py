@@ -24,8 +24,13 @@ def _to_step(segment: str) -> str:
 
 @lru_cache(maxsize=4096)
 def to_pair(name: str, value: Any) -> str:
-    """A query parameter; the commas of a box and the URI of a CRS stay readable."""
-    return f"{name}={quote(str(value), safe=',:/')}"
+    """A query parameter."""
+    return f"{name}={to_value(value)}"
+
+
+def to_value(value: Any) -> str:
+    """Value of a query parameter; the commas of a box and the URI of a CRS stay readable."""
+    return quote(str(value), safe=",:/")
 
 
 def link(rel: str, href: str, media_type: str | None = None, title: str | None = None) -> Link:

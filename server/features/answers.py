@@ -19,7 +19,7 @@ from server.formats.jsonfg import JSONFG, JSONFG_PLUS
 from server.formats.layer import About, Format, Layer
 from server.formats.table import find_format
 from server.limits import AT_ONCE
-from server.links import Link
+from server.links import Link, to_link_header
 from server.state import State
 from server.streaming import deliver, encoded
 
@@ -62,7 +62,7 @@ async def answer_features(wanted: Wanted) -> Response:
     marks = validators(exchange, state.mark, state.published)
 
     def head(content: bytes) -> Response:
-        headers = headers_items(exchange, query, page, links)
+        headers = headers_items(exchange, query, page, to_link_header(links))
         return respond(exchange, content, exchange.formats[exchange.format], marks, headers)
 
     return await deliver(head, encoded(found.encoder(layer, about), rows, threaded=found.threaded), at_once=at_once)

@@ -22,7 +22,7 @@ from server.exchange import (
     validators,
 )
 from server.features.answers import Wanted, answer_features, choose_variant, to_single
-from server.features.heads import headers_features, headers_items, links_items, links_profile, memento
+from server.features.heads import headers_features, headers_items, link_texts, links_items, links_profile, memento
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
@@ -82,15 +82,21 @@ def _redirect_without_blanks(exchange: Exchange, collection: Collection) -> Resp
 def _answer_items(
     exchange: Exchange, query: ItemsQuery, page: Page, marks: Validators, posted: dict[str, str]
 ) -> Response:
-    links = links_items(exchange, query, page, posted)
-    return respond(exchange, _to_document(page, links), GEOJSON, marks, headers_items(exchange, query, page, links))
+    if posted:
+        found = links_items(exchange, query, page, posted)
+        links, header = orjson.dumps(found), to_link_header(found)
+    else:
+        links, text = link_texts(exchange, query, page)
+        header = text.decode()
+    return respond(exchange, _to_document(page, links), GEOJSON, marks, headers_items(exchange, query, page, header))
 
 
-def _to_document(page: Page, links: list[Link]) -> bytes:
+def _to_document(page: Page, links: bytes) -> bytes:
+    """GeoJSON of a page; `links` are JSON."""
     head: dict[str, Any] = {"timeStamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"}
     if page.matched is not None:
         head["numberMatched"] = page.matched
-    head |= {"numberReturned": page.returned, "links": links}
+    head |= {"numberReturned": page.returned, "links": orjson.Fragment(links)}
     return to_feature_collection(head, page.features)
 
 
@@ -103,7 +109,7 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
     content = render(
         exchange,
         "items.html",
-        document=orjson.loads(_to_document(page, links_items(exchange, shown, page, {}))),
+        document=orjson.loads(_to_document(page, link_texts(exchange, shown, page)[0])),
         collection=query.collection,
         filters={name: given[name] for name, _ in query.filters},
         limit=limit,
