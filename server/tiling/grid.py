@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from server.catalogue import STORAGE_SRID, Tiles
@@ -59,9 +60,12 @@ def parse_tile(matrix: str, row: str, col: str) -> Tile:
 
 def limits(state: State, grid: Grid, matrix: Matrix) -> Limits | None:
     """Rows and columns that a collection reaches at a level, the buffer included; None while it is empty."""
-    if state.bbox is None:
-        return None
-    box = around(state.bbox, state.srid, grid.srid)
+    return _limits(state.bbox, state.srid, grid, matrix) if state.bbox else None
+
+
+@lru_cache(maxsize=4096)
+def _limits(extent: Box, srid: int, grid: Grid, matrix: Matrix) -> Limits:
+    box = around(extent, srid, grid.srid)
     if not all(map(math.isfinite, box)):  # data of the whole world in a grid of a part of it
         return all_tiles(matrix)
     box = box.grown(*_buffer(matrix))

@@ -193,4 +193,4 @@ def _seen(shape: Shape) -> sql.Composable:
 
 def _size(collection: Collection) -> sql.Composable:
     by_kind = {"Polygon": sql.SQL("ST_Area(geom)"), "LineString": sql.SQL("ST_Length(geom)")}
-    return by_kind.get(collection.geometry.removeprefix("Multi"), sql.SQL("0"))
+    return by_kind.get(collection.geometry.removeprefix("Multi"), sql.SQL("0::float8"))
