@@ -174,9 +174,12 @@ class Found(Strict):
     further properties by whose values its features are told from others of the same name. words: said before or
     after the name, but no part of it ("Kreis Unna"). weight: 0 to 1, which of two equal names comes first.
     numbers: house number and its suffix, where the features are addresses; an index finds them by key and name.
+
+    A parcel's name is its mark, its part the name of its Gemarkung, and its key the Gemarkung's digits, the Flur, the
+    counter and the divisor of its number: indexes find it by each of these.
     """
 
-    kind: Literal["place", "street"]
+    kind: Literal["place", "street", "parcel"]
     name: str
     key: tuple[str, ...] = Field(default=(), strict=False)
     part: str | None = None
@@ -184,6 +187,12 @@ class Found(Strict):
     words: tuple[str, ...] = Field(default=(), strict=False)
     weight: float = Field(default=0, ge=0, le=1)
     numbers: tuple[str, ...] = Field(default=(), strict=False, max_length=2)
+
+    @model_validator(mode="after")
+    def _parcel_is_numbered(self) -> Self:
+        if self.kind == "parcel" and (len(self.key) != 4 or self.part is None):
+            raise ValueError("a parcel needs a part, and a key of four: Gemarkung, Flur, counter, divisor")
+        return self
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -229,6 +238,11 @@ class Collection(Strict):
     def parameters(self) -> tuple[Property, ...]:
         """Queryables that are query parameters, too (Features Part 3, /req/queryables-query-parameters/parameters)."""
         return (ID, *(p for p in self.queryables if not p.type.endswith("[]")))
+
+    @cached_property
+    def parcel(self) -> Found | None:
+        """How its features are found by the numbers of parcels, if they are parcels."""
+        return next((found for found in self.search if found.kind == "parcel"), None)
 
     @cached_property
     def sortables(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from server.catalogue import Collection
 from server.cql2.filter import PARAMETERS as FILTER_PARAMETERS
 from server.cql2.filter import Condition, parse_filter
 from server.errors import InvalidParameter
+from server.parcels import parcel_condition, parse_parcel
 
 PARAMETERS = (*FILTER_PARAMETERS, "q")
 MAX_CHARACTERS = 200
@@ -42,7 +43,7 @@ def parse_q(collection: Collection, text: str | None) -> Condition | None:
     """Features with all words of one of the terms between commas, the last word of each as a beginning (draft of
     Features Part 9, /req/text-search/q-response). Raises InvalidParameter.
 
-    The database takes the words apart; nothing in them is an operator.
+    Parcels are found by their numbers as well. The database takes the words apart; nothing in them is an operator.
     """
     if text is None:
         return None
@@ -51,7 +52,14 @@ def parse_q(collection: Collection, text: str | None) -> Condition | None:
         raise InvalidParameter("q", text, rule, "Leave the parameter out")
     check_words(text)
     condition = sql.SQL("{} @@ geobasis.word_query(%(c_q)s)").format(words_expression(collection))
-    return Condition(condition, {"c_q": text}, repr(("q", text)), indexed=True, fenced=True)
+    parameters: dict[str, Any] = {"c_q": text}
+    parcel = parse_parcel(text) if collection.parcel else None
+    if collection.parcel and parcel:
+        numbered, given = parcel_condition(collection.parcel, parcel)
+        if parcel.certain:
+            return Condition(numbered, given, repr(("q", text)), indexed=True)
+        condition, parameters = sql.SQL("({} or {})").format(numbered, condition), parameters | given
+    return Condition(condition, parameters, repr(("q", text)), indexed=True, fenced=True)
 
 
 def check_words(text: str) -> None:

@@ -68,7 +68,8 @@ def _refresh(connection: psycopg.Connection, collection: Collection) -> bool:
     row = connection.execute(STALE, [collection.id, declared]).fetchone()
     if row is None:
         return False
-    entries = [_entries(collection, found) for found in collection.search]
+    # parcels are found in the collection itself
+    entries = [_entries(collection, found) for found in collection.search if found.kind != "parcel"]
     if entries:
         connection.execute("set local work_mem = '64MB'")
         connection.execute(sql.SQL(MADE).format(entries=sql.SQL(" union all ").join(entries)))

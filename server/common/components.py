@@ -121,10 +121,10 @@ def _search_parameters() -> dict[str, Any]:
     """Those of /search, of which some have a namesake elsewhere."""
     degrees = {"type": "number", "minimum": -180, "maximum": 180}
     box = {"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}}
-    kinds = {"type": "array", "items": {"type": "string", "enum": ["address", "street", "place"]}}
+    kinds = {"type": "array", "items": {"type": "string", "enum": ["address", "street", "parcel", "place"]}}
     limit = {"type": "integer", "minimum": 1, "maximum": 50, "default": 10}
     texts: dict[str, tuple[str, str, dict[str, Any]]] = {
-        "searchText": ("q", "Address, street or place, as people type it: `Hauptstr. 5 Essen`", STRING),
+        "searchText": ("q", "Address, street, parcel or place, as people type it: `Hauptstr. 5 Essen`", STRING),
         "lon": ("lon", "What is near this point instead of q: longitude in degrees; lat belongs to it", degrees),
         "lat": ("lat", "Latitude in degrees", {**degrees, "minimum": -90, "maximum": 90}),
         "searchKind": ("kind", "Only answers of these kinds", kinds),

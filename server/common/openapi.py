@@ -110,7 +110,8 @@ def _service_paths() -> dict[str, Any]:
 
 
 def _search() -> dict[str, Any]:
-    found = operation("search", "data", "Addresses, streets and places", {GEOJSON: "searchResults", HTML: "html"})
+    formats = {GEOJSON: "searchResults", HTML: "html"}
+    found = operation("search", "data", "Addresses, streets, parcels and places", formats)
     names = ("searchText", "lon", "lat", "searchKind", "searchCollections", "searchBbox", "searchLimit", "crs")
     found["get"]["parameters"] += [ref("parameters", name) for name in names]
     del found["get"]["responses"]["304"]

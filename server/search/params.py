@@ -9,9 +9,10 @@ from server.catalogue import Collection, Found
 from server.conditions import check_words
 from server.crs import CRS84, ETRS89_UTM32, Box, Crs, parse_crs, to_frame
 from server.errors import InvalidParameter
+from server.parcels import Parcel, parse_parcel
 
 PARAMETERS = ("q", "lon", "lat", "kind", "collections", "bbox", "limit", "crs")
-KINDS = ("address", "street", "place")
+KINDS = ("address", "street", "parcel", "place")
 DEFAULT_LIMIT, MAX_LIMIT = 10, 50
 DECIMAL = re.compile(r"[+-]?\d{1,3}(\.\d{0,20})?", re.ASCII)
 # 5, 5a, 5 a, 12-14, 12a/b; not the day of "17. Juni"
@@ -35,6 +36,7 @@ class Wanted:
     """What is looked for: a text, taken apart, or what is near a point (east, north in EPSG:25832).
 
     box: where it is preferred, in EPSG:25832. found: the declarations that are searched.
+    parcel: what the text means as one.
     """
 
     text: str
@@ -45,6 +47,7 @@ class Wanted:
     limit: int
     crs: Crs
     box: Box | None
+    parcel: Parcel | None = None
 
 
 def parse_search(collections: tuple[Collection, ...], given: Mapping[str, str]) -> Wanted:
@@ -61,6 +64,7 @@ def parse_search(collections: tuple[Collection, ...], given: Mapping[str, str]) 
         limit=_parse_limit(given.get("limit")),
         crs=parse_crs("crs", given.get("crs")),
         box=_parse_box(given.get("bbox")),
+        parcel=None if point else parse_parcel(given.get("q", "")),
     )
 
 

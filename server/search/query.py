@@ -48,6 +48,12 @@ select t.id, {name}, {part}, {within},
 from {table} t where ST_DWithin(t.geom, %(point)s::geometry, {near})
 order by t.geom <-> %(point)s::geometry limit %(limit)s"""
 
+PARCELS = """
+select t.id, {flur}::text, concat_ws('/', {counter}, {divisor}), {part}, {within}, {point},
+  array[{west}, {south}, {east}, {north}]::float8[]
+from {table} t cross join lateral (select {shape} as g) b
+where {condition} order by {divisor} nulls first, t.id limit %(limit)s"""
+
 WITHIN = """
 select {entry} from {table} t
 join search.entry e on e.collection = {collection} and e.key = jsonb_build_object({pairs})
@@ -151,7 +157,33 @@ def within_text(collection: Collection, found: Found, crs: Crs) -> bytes:
     )
 
 
+def parcels_text(collection: Collection, found: Found, crs: Crs, condition: sql.Composable) -> bytes:
+    """SQL text of the parcels that meet a condition on the table `t`. Needs `limit`."""
+    _, flur, counter, divisor = map(_column, found.key)
+    return (
+        sql.SQL(PARCELS)
+        .format(
+            flur=flur,
+            counter=counter,
+            divisor=divisor,
+            part=_column(found.part),
+            within=_column(found.within),
+            point=_point(sql.SQL("ST_PointOnSurface(t.geom)"), collection.srid, crs),
+            shape=_transformed(sql.SQL("ST_Envelope(t.geom)"), collection.srid, crs),
+            table=sql.Identifier("geobasis", collection.id),
+            condition=condition,
+            **_sides(crs),
+        )
+        .as_bytes()
+    )
+
+
 def _entry(crs: Crs) -> sql.Composable:
+    return sql.SQL(ENTRY).format(point=_point(sql.SQL("e.geom"), STORAGE_SRID, crs), **_sides(crs))
+
+
+def _sides(crs: Crs) -> dict[str, sql.Composable]:
+    """Of the geometry `b.g`."""
     sides = {
         "west": sql.SQL("ST_XMin(b.g)"),
         "south": sql.SQL("ST_YMin(b.g)"),
@@ -159,10 +191,7 @@ def _entry(crs: Crs) -> sql.Composable:
         "north": sql.SQL("ST_YMax(b.g)"),
     }
     rounded = sql.SQL("round({}::numeric, {})")
-    return sql.SQL(ENTRY).format(
-        point=_point(sql.SQL("e.geom"), STORAGE_SRID, crs),
-        **{name: rounded.format(side, sql.Literal(crs.decimals)) for name, side in sides.items()},
-    )
+    return {name: rounded.format(side, sql.Literal(crs.decimals)) for name, side in sides.items()}
 
 
 def _box(crs: Crs) -> sql.Composable:

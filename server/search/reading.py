@@ -6,15 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from server.catalogue import Collection, Found
 from server.crs import ETRS89_UTM32
 from server.database import Database
 from server.ewkb import to_ewkb
+from server.parcels import parcel_condition
 from server.search.found import Hit, told_apart
 from server.search.params import House, Wanted
-from server.search.query import FOLDED, alike_text, around_text, find_text, houses_text, within_text
+from server.search.query import FOLDED, alike_text, around_text, find_text, houses_text, parcels_text, within_text
 from server.search.ranking import LEAST, Words, score, take_apart
 
 SECONDS = 5
@@ -28,6 +30,13 @@ OTHER_NUMBER = 0.9  # so much of its score keeps a house with another number tha
 
 async def search(database: Database, wanted: Wanted) -> list[Hit]:
     """The best answers to a text. Raises as `Database.fetch` does."""
+    parcels = await _parcels(database, wanted)
+    if parcels and wanted.parcel and wanted.parcel.mark:
+        return parcels
+    return [*parcels, *(await _named(database, wanted))][: wanted.limit]
+
+
+async def _named(database: Database, wanted: Wanted) -> list[Hit]:
     row = await database.fetch_one(FOLDED, {"text": wanted.text})
     kinds = frozenset(word for _, found in wanted.found for word in found.words)
     words = take_apart((row[0] or b"").decode() if row else "", kinds)
@@ -46,6 +55,8 @@ async def _find(database: Database, wanted: Wanted, words: Words) -> list[Hit]:
     kinds = ["street"] if {"street", "address"} & set(wanted.kinds) else []
     kinds += ["place"] if "place" in wanted.kinds else []
     short = len(words.text) < SHORT
+    if not kinds:
+        return []
     if len(words.text) < 2 and "place" in kinds:
         kinds = ["place"]
     given: dict[str, Any] = {"collections": _array(sorted({collection.id for collection, _ in wanted.found}))}
@@ -155,8 +166,7 @@ def _suffixes(house: House) -> list[str]:
 async def reverse(database: Database, wanted: Wanted) -> list[Hit]:
     """What is near a point: addresses by their distance, then the places that it lies in, from small to large."""
     assert wanted.point  # noqa: S101
-    east, north = wanted.point
-    parameters = {"point": f"SRID={ETRS89_UTM32.srid};POINT({east!r} {north!r})"}
+    parameters = {"point": _to_point(wanted.point)}
     hits: list[Hit] = []
     for collection, found in wanted.found:
         if found.numbers and "address" in wanted.kinds:
@@ -166,7 +176,7 @@ async def reverse(database: Database, wanted: Wanted) -> list[Hit]:
             )
             hits += [_near(collection, found, row) for row in rows]
     hits = sorted(hits, key=lambda hit: hit.distance or 0)[: wanted.limit]
-    return [*hits, *(await _places(database, wanted, parameters))]
+    return [*hits, *(await _parcels(database, wanted)), *(await _places(database, wanted, parameters))]
 
 
 async def _places(database: Database, wanted: Wanted, parameters: dict[str, Any]) -> list[Hit]:
@@ -177,6 +187,46 @@ async def _places(database: Database, wanted: Wanted, parameters: dict[str, Any]
             rows = await database.fetch(text, parameters, plan_by_values=True, seconds=SECONDS)
             hits += [replace(_hit(collection, found, row), distance=0.0) for row in rows]
     return told_apart(sorted(hits, key=lambda hit: -hit.found.weight))
+
+
+async def _parcels(database: Database, wanted: Wanted) -> list[Hit]:
+    """The parcels that a text means, or that a point lies in."""
+    hits: list[Hit] = []
+    for collection, found in wanted.found:
+        if found.kind != "parcel" or "parcel" not in wanted.kinds:
+            continue
+        given: dict[str, Any] = {"limit": wanted.limit}
+        if wanted.point:
+            condition = sql.SQL("ST_Covers(t.geom, %(point)s::geometry)")
+            given["point"] = _to_point(wanted.point)
+        elif wanted.parcel:
+            condition, numbers = parcel_condition(found, wanted.parcel)
+            given |= numbers
+        else:
+            continue
+        text = parcels_text(collection, found, wanted.crs, condition)
+        rows = await database.fetch(text, given, plan_by_values=True, seconds=SECONDS)
+        hits += [_parcel(collection, found, row) for row in rows]
+    return hits[: wanted.limit]
+
+
+def _to_point(point: tuple[float, float]) -> str:
+    return f"SRID={ETRS89_UTM32.srid};POINT({point[0]!r} {point[1]!r})"
+
+
+def _parcel(collection: Collection, found: Found, row: TupleRow) -> Hit:
+    around = (f"Flur {_text(row[1])}" if row[1] else "", _text(row[3]), _text(row[4]))
+    return Hit(
+        kind="parcel",
+        collection=collection,
+        found=found,
+        name=f"Flurstück {_text(row[2])}",
+        around=tuple(part for part in around if part),
+        score=1.0,
+        geometry=row[5],
+        feature=_text(row[0]),
+        bbox=row[6],
+    )
 
 
 def _near(collection: Collection, found: Found, row: TupleRow) -> Hit:

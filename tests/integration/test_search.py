@@ -42,6 +42,14 @@ STREETS = [
 ]
 
 
+# mark, Gemarkung, Flur, counter, divisor; kilometres east and north
+PARCELS = [
+    ("05314403900040______", "Rüttenscheid", 39, 40, None, 360, 5700),
+    ("053144039000400002__", "Rüttenscheid", 39, 40, 2, 360.1, 5700),
+    ("05315001200014______", "Bad Godesberg", 12, 14, None, 361, 5700),
+]
+
+
 def fill(url: str) -> None:
     with psycopg.connect(url) as connection:
         row = connection.execute(
@@ -72,7 +80,17 @@ def fill(url: str) -> None:
                     [fid, f"a{fid}", f"a{fid}", ags, gmd, ott, strschl, street, hnr, number[len(hnr) :] or None, row[0],
                      east * 1000 + 20 * place, north * 1000],
                 )  # fmt: skip
-        for collection in ("adresse", *PLACES):
+        for mark, gemarkung, flur, counter, divisor, east, north in PARCELS:
+            fid += 1
+            connection.execute(
+                """insert into geobasis.flurstueck (fid, id, oi, flstkennz, gmdschl, gemeinde, gemaschl, gemarkung,
+                flurnr, zaehler, nenner, lagebeztxt, paket, delivery, digest, geom)
+                values (%s, %s, %s, %s, '05113000', 'Essen', %s, %s, %s, %s, %s, 'Herthastr. 4', '05113', %s, '',
+                ST_Multi(ST_MakeEnvelope(%s, %s, %s, %s, 25832)))""",
+                [fid, mark, f"{fid}FL", mark, mark[:6], gemarkung, flur, counter, divisor, row[0],
+                 east * 1000, north * 1000, east * 1000 + 50, north * 1000 + 50],
+            )  # fmt: skip
+        for collection in ("adresse", "flurstueck", *PLACES):
             connection.execute(
                 f"""insert into provenance.collection (collection, dataset, version, delivery, published, features,
                 bbox, half_width, half_height) select '{collection}', 'gebref', 1, {row[0]}, now(), count(*),
@@ -384,3 +402,42 @@ def test_a_load_by_command_and_the_job_after_a_publication_make_the_names(
         work = Work(settings, 1, {"collection": "gemeinde"}, JobProgress(1, database_url))
         assert after_publication(work).outcome == "maintained"
         assert connection.execute(count).fetchone() == municipalities
+
+
+@pytest.mark.parametrize(
+    ("typed", "marks"),
+    [
+        ("Rüttenscheid-39-40", ["05314403900040______", "053144039000400002__"]),
+        ("ruettenscheid 39 40/2", ["053144039000400002__"]),
+        ("Gemarkung Bad Godesberg, Flur 12, Flurstück 14", ["05315001200014______"]),
+        ("3144-39-40/2", ["053144039000400002__"]),
+        ("053144-039-00040/0002", ["053144039000400002__"]),
+        ("05314403900040", ["05314403900040______"]),
+        ("05314403900040______", ["05314403900040______"]),
+        ("05 3144 039 00040 0002", ["053144039000400002__"]),
+    ],
+)
+def test_parcels_as_people_write_them(site: httpx.Client, typed: str, marks: list[str]) -> None:
+    found = hits(site, q=typed, kind="parcel")
+    assert [hit["links"][0]["href"].rpartition("/")[2] for hit in found] == marks
+    items = site.get("/collections/flurstueck/items", params={"q": typed}).json()["features"]
+    assert sorted(item["id"] for item in items) == sorted(marks)
+
+
+def test_what_a_parcel_is_called_and_where_it_is(site: httpx.Client) -> None:
+    (hit,) = hits(site, q="Rüttenscheid-39-40/2", crs=UTM)
+    assert hit["properties"]["label"] == "Flurstück 40/2, Flur 39, Rüttenscheid, Essen"
+    assert hit["id"] == "flurstueck/parcel/053144039000400002__"
+    assert hit["bbox"] == [360100, 5700000, 360150, 5700050]
+    assert hit["geometry"]["coordinates"] == [360125, 5700025]
+    there = hits(site, lon=6.98625, lat=51.43411, kind="parcel")
+    assert [hit["properties"]["name"] for hit in there] == ["Flurstück 40"]
+    page = site.get("/search", params={"q": "Rüttenscheid-39-40/2", "f": "html", "lang": "en"})
+    assert "<span>Parcel</span>" in page.text
+
+
+def test_a_house_number_that_looks_like_a_parcel(site: httpx.Client) -> None:
+    assert labels(site, q="Hauptstr. 12-14 Essen")[0] == "Hauptstraße 12, Borbeck, Essen"
+    items = site.get("/collections/flurstueck/items", params={"q": "Herthastr 4"}).json()["features"]
+    assert len(items) == len(PARCELS)
+    assert site.get("/collections/flurstueck/items", params={"q": "Rüttenscheid-39-41"}).json()["features"] == []
