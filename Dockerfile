@@ -20,7 +20,7 @@ FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/opennrw /opt/opennrw
 COPY config /etc/opennrw/config
 COPY collections /etc/opennrw/collections
-RUN mkdir /data && chown 10001:10001 /data
+RUN mkdir -p /data/downloads && chown -R 10001:10001 /data
 ENV PATH=/opt/opennrw/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
