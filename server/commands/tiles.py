@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import psycopg
 import typer
@@ -14,9 +14,11 @@ from server import console
 from server.catalogue import Collection, read_collections, read_service
 from server.commands.shared import EXIT_CODES, FAILED, Database, open_current_database, read_settings
 from server.console import out, say
-from server.crs import Box
 from server.errors import NotFound
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.crs import Box
 
 commands = typer.Typer(
     help="Tiles: make them in advance, write them into archives.", epilog=EXIT_CODES, no_args_is_help=True
@@ -141,8 +143,10 @@ def parse_zooms(text: str | None) -> tuple[int, int] | None:
     return first, last
 
 
-def parse_area(text: str | None) -> Box | None:
+def parse_area(text: str | None) -> "Box | None":
     """West, south, east, north in degrees. Raises typer.BadParameter."""
+    from server.crs import Box  # noqa: PLC0415 - PROJ is not for every command
+
     if text is None:
         return None
     try:
