@@ -11,7 +11,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
-from psycopg import sql
 from psycopg.rows import TupleRow
 
 from server.formats.arrow import ArrowReader
@@ -23,11 +22,6 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 # A row group is what a reader of a small box must fetch; it is kept in memory while it grows
 GROUP_ROWS = 30_000
 GROUP_BYTES = 16 << 20
-
-
-def columns(layer: Layer) -> sql.Composable:
-    """SQL of a batch over table alias t."""
-    return ArrowReader(to_outline(layer), lists=True).columns
 
 
 class GeoParquetEncoder:

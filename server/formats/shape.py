@@ -19,9 +19,10 @@ from psycopg import sql
 
 from server.errors import NotFitting
 from server.formats.arrow import ArrowReader
-from server.formats.gdal import Options, write_batches
+from server.formats.gdal import to_target, write_batches
 from server.formats.layer import About, Encoder, Layer
-from server.formats.outline import Column, Outline, to_outline
+from server.formats.outline import Column, Outline
+from server.formats.sent import to_columns
 from server.formats.source import Source, read_ahead
 
 NAME_LENGTH = 10
@@ -41,11 +42,6 @@ class Measured:
     positions: int
 
 
-def columns(layer: Layer) -> sql.Composable:
-    """SQL of a batch over table alias t."""
-    return ArrowReader(to_outline(layer), lists=False).columns
-
-
 def no_encoder(layer: Layer, about: About) -> Encoder:
     """It knows its fields' widths only when it has seen all."""
     raise TypeError(f"{layer.collection.id}: a Shape is made as a whole file, by write_shape")
@@ -62,14 +58,14 @@ def write_shape(source: Source, outline: Outline, path: Path) -> int:
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal count
-        for row in read_ahead(source.read(reader.columns)):
+        for row in read_ahead(source.read(to_columns(outline, lists=False))):
             batch = reader.read(row)
             count += batch.num_rows
             yield pa.RecordBatch.from_arrays([_cut(array) for array in batch.columns], schema=schema)
 
     target = path.with_name(f"{path.name}.shp")
     try:
-        write_batches(outline, schema, batches(), target, Options("ESRI Shapefile"))
+        write_batches(to_target(outline, target, "ESRI Shapefile"), schema, batches())
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=5) as archive:
             for part in sorted(path.parent.glob(f"{glob.escape(path.name)}.*")):
                 archive.write(part, f"{outline.name}{part.suffix}")

@@ -17,6 +17,7 @@ import duckdb
 import geopandas
 import numpy as np
 import psycopg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 import pytest
@@ -28,7 +29,10 @@ from server.catalogue import Collection, read_collections
 from server.crs import BY_URI, CRS84, ETRS89_UTM32, Crs
 from server.errors import NotFitting
 from server.formats.binary import FLATGEOBUF, GEOPACKAGE, GEOPARQUET, SHAPE
+from server.formats.gdal import Target, write_apart
+from server.formats.geopackage import FEW
 from server.formats.geoparquet import SIDES, to_floats
+from server.formats.indexed import to_bounds
 from server.formats.layer import About, Format, Layer, Selection
 from server.formats.outline import to_outline
 from server.formats.shape import Measured, refuse_too_large, to_names
@@ -389,6 +393,34 @@ def test_geopackage_is_one_for_older_programs(
         assert json.loads(told)["licence"] == ABOUT.licence
 
 
+def test_an_answer_of_many_features_is_written_by_another_process(
+    rows: Rows, collections: dict[str, Collection]
+) -> None:
+    layer, source = Layer(collections["messpunkt"], ETRS89_UTM32), rows("messpunkt")
+    encoder = GEOPACKAGE.encoder(layer, ABOUT)
+    try:
+        parts = [encoder.begin()]
+        parts += [encoder.batch(row) for _ in range(2) for row in source.read(GEOPACKAGE.columns(layer))]
+        path = encoder.end()
+        assert isinstance(path, Path)
+        assert b"".join(parts) == b"", "all of it is in the file"
+        found = pyogrio.read_dataframe(path)
+    finally:
+        encoder.close()
+    assert list(found["id"]) == 2 * [row[0] for row in source.all("id")]
+    assert len(found) > FEW
+    assert not path.parent.exists()
+
+
+def test_what_another_process_cannot_write(tmp_path: Path) -> None:
+    kept = tmp_path / "batches.arrow"
+    with pa.ipc.new_stream(str(kept), pa.schema([pa.field("id", pa.string())])):
+        pass
+    target = Target(str(tmp_path / "missing" / "out.gpkg"), "GPKG", "a", None, 25832)
+    with pytest.raises(RuntimeError, match=r"missing/out\.gpkg could not be written: (.|\n)*unable to open"):
+        write_apart(target, kept)
+
+
 def test_flatgeobuf_tells_its_columns_and_origin(
     rows: Rows, collections: dict[str, Collection], tmp_path: Path
 ) -> None:
@@ -405,6 +437,13 @@ def test_flatgeobuf_tells_its_columns_and_origin(
     info = pyogrio.read_info(path)
     assert info["layer_metadata"] is None or "Flächen & Maße" in str(info["layer_metadata"])
     assert "Flächen & Maße".encode() in path.read_bytes()[:4000]
+
+
+def test_envelopes_of_every_form() -> None:
+    shapes = [shapely.box(1, 2, 3, 4), shapely.LineString([(1, 2), (1, 5)]), shapely.Point(7, 8)]
+    for some in ([shapes[0]] * 2, [shapes[2]], shapes):
+        envelopes = [shapely.to_wkb(shapely.envelope(one), byte_order=1) for one in some]
+        assert to_bounds(envelopes).tolist() == shapely.bounds(some).tolist()
 
 
 class Shrinking:
