@@ -38,6 +38,17 @@ def _quadrants() -> tuple[tuple[tuple[tuple[int, int], ...], ...], ...]:
 
 QUADRANTS = _quadrants()
 
+# The same by state and place along the curve: x bit, y bit, state inside
+CORNERS = tuple(
+    tuple(
+        (x, y, inside)
+        for _, x, y, inside in sorted(
+            (order, x, y, inside) for x, column in enumerate(row) for y, (order, inside) in enumerate(column)
+        )
+    )
+    for row in QUADRANTS
+)
+
 
 def descend(x: int, y: int, levels: int, state: int = 0) -> tuple[int, int]:
     """Place along the curve of a quadrant, by its coordinates of so many bits; and the state inside it."""
@@ -46,6 +57,15 @@ def descend(x: int, y: int, levels: int, state: int = 0) -> tuple[int, int]:
         order, state = QUADRANTS[state][x >> level & 1][y >> level & 1]
         place = place << 2 | order
     return place, state
+
+
+def locate(place: int, levels: int) -> tuple[int, int, int]:
+    """The same backwards: x, y and the state inside of a quadrant."""
+    x = y = state = 0
+    for level in range(levels - 1, -1, -1):
+        bx, by, state = CORNERS[state][place >> 2 * level & 3]
+        x, y = x << 1 | bx, y << 1 | by
+    return x, y, state
 
 
 def _blocks() -> tuple[tuple[tuple[int, ...], ...], ...]:
@@ -69,19 +89,71 @@ def covering(box: Box, max_ranges: int = MAX_RANGES) -> tuple[tuple[int, int], .
     The box is in EPSG:25832; the caller has enlarged it by the collection's largest half extent. The curve's cells are
     taken as small as the box has at most MAX_CELLS of them. Kept, because who pages through a box asks for it again.
     """
-    x0, x1 = cell(box.xmin, ORIGIN_E), cell(box.xmax, ORIGIN_E)
-    y0, y1 = cell(box.ymin, ORIGIN_N), cell(box.ymax, ORIGIN_N)
+    x0, x1, y0, y1, shift = _cells(box)
+    places = _places(x0, x1, y0, y1, BITS - shift)
+    ranges = _runs(places)
+    if len(ranges) > max_ranges:
+        ranges = _joined(ranges, max_ranges)
+    return tuple(_to_fids(ranges, shift))
+
+
+def cell_size(box: Box) -> int:
+    """Metres that a cell of the box's covering is wide."""
+    return CELL << _cells(box)[4]
+
+
+def sharpened(box: Box, ranges: list[tuple[int, int]], *, backward: bool) -> list[tuple[int, int]]:
+    """Ranges in reading order, whose first cell is replaced by those of its parts that the box touches.
+
+    A page begins at the edge of its box. Of a large cell there, more features may lie outside than the page has.
+    """
+    shift = _cells(box)[4]
+    if not ranges or shift < BLOCK_BITS:
+        return ranges
+    low, high = ranges[0]
+    bits = 2 * shift + SEQUENCE_BITS
+    place = (high if backward else low) >> bits
+    x, y, state = locate(place, BITS - shift)
+    x0, x1, y0, y1 = _at_level(box, shift - BLOCK_BITS)
+    west, south = x << BLOCK_BITS, y << BLOCK_BITS
+    columns = BLOCKS[state][max(x0 - west, 0) : max(x1 - west + 1, 0)]
+    first = place << 2 * BLOCK_BITS
+    parts = {first | part for column in columns for part in column[max(y0 - south, 0) : max(y1 - south + 1, 0)]}
+    pieces = [
+        (max(start, low), min(end, high))
+        for start, end in _to_fids(_runs(parts), shift - BLOCK_BITS)
+        if start <= high and end >= low
+    ]
+    rest = (low, (place << bits) - 1) if backward else ((place + 1) << bits, high)
+    if backward:
+        pieces.reverse()
+    return [*pieces, *([rest] if rest[0] <= rest[1] else []), *ranges[1:]]
+
+
+def _cells(box: Box) -> tuple[int, int, int, int, int]:
+    """First and last column and row of the cells that cover a box, and how many levels they lie above the finest."""
+    x0, x1, y0, y1 = _at_level(box, 0)
     shift = 0
     while (x1 - x0 + 1) * (y1 - y0 + 1) > MAX_CELLS:
         x0, x1, y0, y1, shift = x0 >> 1, x1 >> 1, y0 >> 1, y1 >> 1, shift + 1
-    places = _places(x0, x1, y0, y1, BITS - shift)
-    lows = sorted(place for place in places if place - 1 not in places)
-    highs = sorted(place for place in places if place + 1 not in places)
-    ranges = list(zip(lows, highs, strict=True))
-    if len(ranges) > max_ranges:
-        ranges = _joined(ranges, max_ranges)
+    return x0, x1, y0, y1, shift
+
+
+def _at_level(box: Box, shift: int) -> tuple[int, int, int, int]:
+    columns = cell(box.xmin, ORIGIN_E) >> shift, cell(box.xmax, ORIGIN_E) >> shift
+    return *columns, cell(box.ymin, ORIGIN_N) >> shift, cell(box.ymax, ORIGIN_N) >> shift
+
+
+def _runs(places: set[int]) -> list[tuple[int, int]]:
+    """First and last of places that follow each other."""
+    lows = sorted([place for place in places if place - 1 not in places])
+    highs = sorted([place for place in places if place + 1 not in places])
+    return list(zip(lows, highs, strict=True))
+
+
+def _to_fids(ranges: list[tuple[int, int]], shift: int) -> list[tuple[int, int]]:
     bits = 2 * shift + SEQUENCE_BITS
-    return tuple([(low << bits, (high + 1 << bits) - 1) for low, high in ranges])
+    return [(low << bits, (high + 1 << bits) - 1) for low, high in ranges]
 
 
 def _places(x0: int, x1: int, y0: int, y1: int, levels: int) -> set[int]:

@@ -7,8 +7,10 @@ from server.catalogue import STORAGE_SRID
 from server.crs import Box, around, to_frame
 from server.features.cursor import Cursor
 from server.features.params import ItemsQuery
-from server.spatial_key import covering
+from server.spatial_key import cell_size, covering, sharpened
 from server.state import State
+
+CROWDED = 10  # times as many features lie on a square kilometre of a town as on average
 
 NOWHERE = Box(-2.0, -2.0, -1.0, -1.0)
 
@@ -81,7 +83,7 @@ def _square(box: Box) -> float:
     return (box.xmax - box.xmin) * (box.ymax - box.ymin)
 
 
-def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor) -> list[tuple[int, int]]:
+def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor, limit: int) -> list[tuple[int, int]]:
     """Ranges of fid that hold the areas' features, from the cursor on, in reading order, without overlaps."""
     ranges: list[tuple[int, int]] = []
     grown = [area.outer.grown(state.half_width + 1, state.half_height + 1) for area in areas]
@@ -91,5 +93,18 @@ def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor) -> list[tu
         else:
             ranges.append((low, high))
     if cursor.backward:
-        return [(low, min(high, cursor.fid)) for low, high in reversed(ranges) if low <= cursor.fid]
-    return [(max(low, cursor.fid), high) for low, high in ranges if high >= cursor.fid]
+        ranges = [(low, min(high, cursor.fid)) for low, high in reversed(ranges) if low <= cursor.fid]
+    else:
+        ranges = [(max(low, cursor.fid), high) for low, high in ranges if high >= cursor.fid]
+    return _sharpened(ranges, grown[0], state, limit, cursor) if len(grown) == 1 else ranges
+
+
+def _sharpened(
+    ranges: list[tuple[int, int]], box: Box, state: State, limit: int, cursor: Cursor
+) -> list[tuple[int, int]]:
+    """Ranges whose first cells don't hold many times the features of a page.
+
+    Features are not evenly spread: where they are dense, there are CROWDED times as many as on average.
+    """
+    crowd = CROWDED * state.features / max(_square(state.bbox or box), 1.0) * cell_size(box) ** 2
+    return sharpened(box, ranges, backward=cursor.backward) if crowd > limit else ranges

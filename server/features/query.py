@@ -113,7 +113,7 @@ def items_query(
         **_area_parameters(areas, query.bbox_crs.srid, query.collection.srid),
     }
     if search == "keys":
-        ranges = key_ranges(areas, state, cursor)
+        ranges = key_ranges(areas, state, cursor, query.limit)
         parameters |= {"low": _to_array([r[0] for r in ranges]), "high": _to_array([r[1] for r in ranges])}
     if query.sort or past or query.selection.tolerance is not None or query.condition:
         parameters |= _further_parameters(query, past)

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from bench import HTTP_PORT, run, served
 from pyproj import Transformer
+from tools import HTTP_PORT, run, served
 
 from server.embedded import PrivateCluster
 from server.settings import Settings, default_home

@@ -1,5 +1,6 @@
 """The pure parts of a request for features: parameters, cursor, covering, SQL."""
 
+import random
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from server.features.params import ItemsQuery, parse_bbox, parse_items_query, pa
 from server.features.query import items_query
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 from server.parameters import MAX_PARAMETERS, parse_query
-from server.spatial_key import covering
+from server.spatial_key import covering, sharpened
 from server.state import State
 from server.times import parse_datetime
 
@@ -109,14 +110,41 @@ def test_covering_is_tight_and_bounded() -> None:
     assert 26 * 26 <= cells <= 4 * 26 * 26, "a small box must not read far beyond its own cells"
 
 
+@pytest.mark.parametrize("backward", [False, True])
+def test_sharpened_ranges_hold_the_same_features_of_the_box_and_fewer_others(backward: bool) -> None:
+    chance = random.Random(7)
+    fewer = 0
+    for _ in range(200):
+        x, y, size = (
+            chance.uniform(290_000, 500_000),
+            chance.uniform(5_580_000, 5_780_000),
+            10 ** chance.uniform(2, 4.7),
+        )
+        box = Box(x, y, x + size, y + size * chance.uniform(0.3, 1))
+        ranges = list(covering(box))[:: -1 if backward else 1]
+        sharp = sharpened(box, ranges, backward=backward)
+        assert sharp == sorted(sharp, reverse=backward)
+        for _ in range(40):
+            place = Box(*(chance.uniform(box.xmin, box.xmax), chance.uniform(box.ymin, box.ymax)) * 2)
+            ((key, _),) = covering(place)
+            assert any(low <= key <= high for low, high in sharp)
+        fewer += size_of(sharp) < size_of(ranges)
+        assert size_of(sharp) <= size_of(ranges)
+    assert fewer > 100
+
+
+def size_of(ranges: list[tuple[int, int]]) -> int:
+    return sum(high - low + 1 for low, high in ranges)
+
+
 def test_key_ranges_go_on_from_the_cursor(gemeinde: Collection) -> None:
     areas = search_areas(parse(gemeinde, bbox="7.0,51.0,7.3,51.2"), STATE)
-    everything = key_ranges(areas, STATE, Cursor(-1))
+    everything = key_ranges(areas, STATE, Cursor(-1), 10**9)
     middle = len(everything) // 2
     low, high = everything[middle]
     at = (low + high) // 2
-    after = key_ranges(areas, STATE, Cursor(at))
-    before = key_ranges(areas, STATE, Cursor(at, backward=True))
+    after = key_ranges(areas, STATE, Cursor(at), 10**9)
+    before = key_ranges(areas, STATE, Cursor(at, backward=True), 10**9)
     assert after == [(at, high), *everything[middle + 1 :]]
     assert before == [(low, at), *reversed(everything[:middle])]
 
