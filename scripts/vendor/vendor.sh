@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copies MapLibre GL JS (and axe-core for the browser tests) from npm into the tree, with their licences.
+# Copies MapLibre GL JS (and what the browser tests use) from npm into the tree, with their licences.
 # The copies are committed: only who updates a version in package.json needs Node. To update:
 #   edit package.json, `npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved` here, then `make vendor`.
 set -eu
@@ -26,4 +26,9 @@ take() {
 take maplibre-gl server/ui/static/vendor/maplibre-gl \
     dist/maplibre-gl.mjs dist/maplibre-gl-worker.mjs dist/maplibre-gl.css LICENSE.txt
 take axe-core tests/browser/vendor/axe-core axe.min.js LICENSE
+# clients that the browser tests draw our tiles with
+take ol tests/browser/vendor/ol dist/ol.js LICENSE.md
+take proj4 tests/browser/vendor/proj4 dist/proj4.js LICENSE.md
+take leaflet tests/browser/vendor/leaflet dist/leaflet.js dist/leaflet.css LICENSE
+take leaflet.vectorgrid tests/browser/vendor/leaflet.vectorgrid dist/Leaflet.VectorGrid.bundled.min.js README.md
 echo "vendored: $(sed -n 's/^ *"\([a-z-]*\)": "\([0-9.]*\)",*$/\1 \2/p' "$here/package.json" | tr '\n' ' ')"
