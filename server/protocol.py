@@ -166,6 +166,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, whose head is sent with the first of its body: one call of the system, one packet."""
 
     _head: bytes = b""
+    _open_ended = False
 
     async def run_asgi(self, app: Any) -> None:
         """Run the application; a request that was cancelled because its client left is no failure."""
@@ -225,8 +226,10 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in {204, 304}:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            # HTTP/1.0 knows no chunks: there the end of the connection, which is not kept, is the end of the answer
+            self.chunked_encoding = self.scope["http_version"] != "1.0"
+            self._open_ended = not self.chunked_encoding
+            lines += [b"transfer-encoding: chunked\r\n"] if self.chunked_encoding else []
         self._head = b"".join(lines)
         if self._head.count(b"\n") != len(lines) or self._head.count(b"\r") != len(lines) or b"\0" in self._head:
             raise RuntimeError("A header of the answer holds a character that would end it.")
@@ -237,7 +240,7 @@ class Cycle(RequestResponseCycle):
             self.expected_content_length, body = 0, b""
         elif self.chunked_encoding:
             body = b"%b%b" % (b"%x\r\n%b\r\n" % (len(body), body) if body else b"", b"" if more else b"0\r\n\r\n")
-        else:
+        elif not self._open_ended:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
                 raise RuntimeError("The answer's length is not what its Content-Length says.")

@@ -50,8 +50,11 @@ def namespace_of(collection: str) -> str:
 
 
 def _escaped(text: sql.Composable) -> sql.Composable:
+    """SQL of a text as XML has it. Looking for what it has no place for is quick, replacing it is not."""
     instead = "\N{REPLACEMENT CHARACTER}" * len(UNSPEAKABLE)
-    speakable = sql.SQL("translate({}, {}, {})").format(text, sql.Literal(UNSPEAKABLE), sql.Literal(instead))
+    speakable = sql.SQL("case when {0} ~ {1} then translate({0}, {2}, {3}) else {0} end").format(
+        text, *map(sql.Literal, (f"[{UNSPEAKABLE}]", UNSPEAKABLE, instead))
+    )
     return sql.SQL(
         "replace(replace(replace(replace({}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), chr(13), '&#13;')"
     ).format(speakable)
