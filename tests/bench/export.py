@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from bench import run
 
 from server.catalogue import read_collections
 from server.crs import ETRS89_UTM32
@@ -35,7 +34,6 @@ from server.settings import Settings, default_home
 MEGABYTE = 1 << 20
 COLLECTION = "hausumring"
 ROUNDS = 3
-KEYS = ("fgb", "parquet", "gpkg", "shp")
 # what each is held against: ogr2ogr's driver, the ending of its file
 PEERS = {"fgb": ("FlatGeobuf", "fgb"), "parquet": ("FlatGeobuf", "fgb"), "gpkg": ("GPKG", "gpkg")}
 PEERS["shp"] = ("ESRI Shapefile", "shp")
@@ -89,7 +87,7 @@ def main() -> None:
         migrate(cluster.owner_url)
         print_machine(cluster)
         small = fill(cluster, options.features // 10)
-        peaks = {key: measure(cluster, ours(cluster, key), small).peak for key in KEYS}
+        peaks = {key: measure(cluster, ours(cluster, key), small).peak for key in options.formats}
         fill(cluster, options.features)
         print(f"{options.features} features, median of {ROUNDS}\n")
         print(
@@ -97,7 +95,7 @@ def main() -> None:
             end="",
         )
         print(f"{'memory MB':>11}{'of a tenth':>12}{'ogr2ogr':>9}")
-        for key in KEYS:
+        for key in options.formats:
             compare(cluster, options, key, peaks[key])
 
 
@@ -105,6 +103,7 @@ def parse_options() -> argparse.Namespace:
     """Options of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, default=200_000)
+    parser.add_argument("--formats", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--home", type=Path, default=default_home() / "bench-export", help="the cluster")
     parser.add_argument("--make", nargs=2, metavar=("FORMAT", "PATH"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -194,8 +193,9 @@ def print_machine(cluster: PrivateCluster) -> None:
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
     with psycopg.connect(cluster.owner_url) as connection:
         versions = connection.execute("select version(), postgis_lib_version()").fetchone() or ("?", "?")
+    peer = subprocess.run(("ogr2ogr", "--version"), capture_output=True, text=True, check=True)
     print(f"{cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}")
-    print(f"{versions[0].split(' on ')[0]}, PostGIS {versions[1]}; {run('ogr2ogr', '--version').strip()}")
+    print(f"{versions[0].split(' on ')[0]}, PostGIS {versions[1]}; {peer.stdout.strip()}")
 
 
 if __name__ == "__main__":

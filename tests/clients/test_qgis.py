@@ -1,14 +1,7 @@
-"""QGIS as its users have it, without a screen: the distribution's QGIS in its own Python, offscreen.
+"""QGIS as its users have it: what it gets of the service, and what it asks for."""
 
-OPENNRW_QGIS_PYTHON names another Python that has QGIS.
-"""
-
-import json
-import os
 import re
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,31 +9,11 @@ import pytest
 
 pytestmark = pytest.mark.clients
 
-HERE = Path(__file__).resolve().parent
-PYTHON = os.environ.get("OPENNRW_QGIS_PYTHON", "/usr/bin/python3")
 CRS84, UTM32 = "EPSG:4326", "EPSG:25832"
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 Asked = Callable[[], list[str]]
 Qgis = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def qgis(tmp_path: Path) -> Qgis:
-    """Runs one of the scripts in QGIS, with an empty profile that lasts as long as the test; what it printed."""
-    profile = tmp_path / "profile"
-    profile.mkdir(mode=0o700)
-    quiet = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(profile), "XDG_RUNTIME_DIR": str(profile)}
-
-    def run(script: str, *arguments: str) -> dict[str, Any]:
-        command = [PYTHON, str(HERE / script), *arguments]
-        done = subprocess.run(
-            command, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0, f"{script} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr}"
-        return json.loads(done.stdout)
-
-    return run
 
 
 def by_id(layer: dict[str, Any]) -> dict[str, Any]:
