@@ -1,7 +1,7 @@
 """What a loader may touch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -37,9 +37,13 @@ class Staging(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """A delivery's unpacked files by name, the collections asked for, and where their rows go."""
+    """A delivery's unpacked files by name, the collections asked for, and where their rows go.
+
+    `origins`: the delivered file, such as an archive, that each of the files was in, by its name.
+    """
 
     manifest: Manifest
     files: dict[str, Path]
     wanted: tuple[str, ...]
     staging: Staging
+    origins: Mapping[str, str] = field(default_factory=dict)

@@ -13,10 +13,14 @@ from loaders.store import StoredFile
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Members that the loader reads, by name, and a check that names those it leaves alone."""
+    """Members that the loader reads, by name, and a check that names those it leaves alone.
+
+    `origins`: the delivered file that a member was in, by the member's name.
+    """
 
     files: dict[str, Path]
     unread: list[str]
+    origins: dict[str, str]
 
     def check(self, manifest: Manifest) -> Check:
         """Nothing of a delivery is passed over in silence."""
@@ -34,7 +38,8 @@ def digest_delivery(manifest: Manifest, stored: list[StoredFile]) -> str:
 
 def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) -> Unpacked:
     """Lay out the delivery's members in `target`, archives unpacked. Raises InvalidDelivery."""
-    unread = []
+    unread: list[str] = []
+    origins: dict[str, str] = {}
     for file in stored:
         if file.path.suffix.lower() == ".zip":
             _, left_alone = unpack(file.path, target, manifest.reads_file)
@@ -44,6 +49,7 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
             (target / file.path.name).symlink_to(file.path)
         else:
             unread.append(file.path.name)
+        origins |= {path.name: file.record.name for path in target.iterdir() if path.name not in origins}
     files = {path.name: path for path in sorted(target.iterdir())}
     if not files:
         raise InvalidDelivery(
@@ -51,7 +57,7 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
             f"The delivery holds no file that {manifest.dataset} reads ({', '.join(manifest.reads)}), "
             f"only {', '.join(unread)}. Give the delivery of {manifest.dataset}.",
         )
-    return Unpacked(files, unread)
+    return Unpacked(files, unread, origins)
 
 
 def _refuse_taken(name: str, target: Path) -> None:

@@ -155,7 +155,7 @@ class _Load:
         with self.report.timed("publish"):
             self.report.delivery = take_number(self.connection)
             ahead = replace(publication, values={"delivery": self.report.delivery})
-            built = build_ahead(self.connection, changed, ahead, self.options.progress)
+            built = build_ahead(self.connection, self.manifest, changed, ahead, self.options.progress)
         with self.report.timed("publish"), self.connection.transaction():
             delivery, now = record_delivery(self.connection, self.manifest.loader, self.report, digest, status)
             for table in tables:
@@ -174,7 +174,9 @@ class _Load:
             self.report.checks.append(unpacked.check(self.manifest))
             self.options.progress.step("stage", None)
             with self.report.timed("stage"), staging.receiving():
-                _loader(self.manifest.dataset)(Context(self.manifest, unpacked.files, self.wanted, staging))
+                _loader(self.manifest.dataset)(
+                    Context(self.manifest, unpacked.files, self.wanted, staging, unpacked.origins)
+                )
 
     def _compare(self, staging: Staging) -> frozenset[str]:
         """Count and check; the collections of which nothing is live yet."""

@@ -25,7 +25,7 @@ Own = Callable[[Columns, Sieve], Columns]
 
 def load(context: Context) -> None:
     """Stage the delivery's rows."""
-    packages = {path: _read_package(path, context) for path in context.files.values()}
+    packages = {path: read_package(path, context) for path in context.files.values()}
 
     def recipe(own: Own) -> Recipe:
         def complete(columns: Columns, sieve: Sieve, path: Path) -> Columns:
@@ -47,14 +47,15 @@ def load(context: Context) -> None:
     )
 
 
-def _read_package(path: Path, context: Context) -> str:
-    """The district of a file, by its name."""
-    if package := package_of(path.name, context.manifest):
-        return package
+def read_package(path: Path, context: Context) -> str:
+    """The district of a file, by its name or by that of the archive it was in."""
+    for name in (path.name, context.origins.get(path.name, "")):
+        if package := package_of(name, context.manifest):
+            return package
     raise InvalidDelivery(
         "files",
-        f"{path.name} does not say of which district it is: its name must be like "
-        "202601_gru_vereinf_05113000_Essen_EPSG25832.gpkg. Give the file under the publisher's name.",
+        f"{path.name} does not say of which district it is: its name, or that of its archive, must be like "
+        f"'{context.manifest.file}'. Give the file under the publisher's name.",
     )
 
 

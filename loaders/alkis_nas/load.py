@@ -1,0 +1,168 @@
+"""ALKIS as NAS (GeoInfoDok 6.0 and 7.1): parcels and buildings with what the simplified schema leaves out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.alkis.load import read_package
+from loaders.alkis_nas.features import read_feature
+from loaders.batch import Batch, Sieve
+from loaders.coded import find_texts
+from loaders.context import Context
+from loaders.errors import InvalidDelivery
+from loaders.geometry import RULE, multipolygons
+from loaders.gml import GeometryError, find_srs, to_false_east, to_wkb
+from loaders.manifest import CollectionSource, Manifest
+from loaders.parcels import parse_marks, split_marks
+from loaders.report import Reject
+from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts, to_mask
+from loaders.xml_stream import FeatureReader, XmlFeature
+
+ROWS = 5_000  # at once
+NAMESPACES = ("http://www.adv-online.de/namespaces/adv/gid/6.0", "http://www.adv-online.de/namespaces/adv/gid/7.1")
+COLLECTIONS = {"AX_Flurstueck": "ax_flurstueck", "AX_Gebaeude": "ax_gebaeude"}
+
+Columns = dict[str, pa.Array]
+
+
+def load(context: Context) -> None:
+    """Stage the delivery's rows."""
+    for path in context.files.values():
+        package = read_package(path, context)
+        blocks = {name: _Block(path, context.manifest, name, package) for name in context.wanted}
+        for feature, srs in _features(path, context.wanted):
+            block = blocks[COLLECTIONS[feature.name]]
+            block.add(feature, srs)
+            if len(block.lines) == ROWS:
+                _stage(context, block)
+        for block in blocks.values():
+            _stage(context, block)
+
+
+def _features(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[XmlFeature, str | None]]:
+    """The wanted features of a file, and the CRS of those that say nothing of theirs."""
+    reader = FeatureReader(path)
+    for feature in reader.read():
+        if COLLECTIONS.get(feature.name) not in wanted:
+            continue
+        if feature.namespace not in NAMESPACES:
+            raise InvalidDelivery(
+                "xml",
+                f"{path.name} holds {feature.name} of the namespace '{feature.namespace[:100]}'; known are "
+                f"{' and '.join(NAMESPACES)}. If the publisher changed the model, the loader must follow.",
+            )
+        yield feature, reader.srs
+
+
+def _stage(context: Context, block: "_Block") -> None:
+    if block.lines:
+        context.staging.count(block.collection, len(block.lines))
+        context.staging.write(block.collection, *block.take())
+
+
+@dataclass
+class _Block:
+    """Features of a collection that wait to be staged together."""
+
+    path: Path
+    manifest: Manifest
+    collection: str
+    package: str
+    lines: list[int] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    shapes: list[bytes | None] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)
+
+    def add(self, feature: XmlFeature, srs: str | None) -> None:
+        """Take what is needed of a feature, which is gone afterwards."""
+        index = len(self.lines)
+        self.lines.append(feature.number)
+        self.rows.append(read_feature(feature))
+        self.shapes.append(None)
+        try:
+            own = find_srs(feature.element) or srs
+            if own is None:
+                raise GeometryError("neither it nor the file says which CRS it is in")
+            if to_false_east(own):
+                raise GeometryError("its eastings bear the zone (EPSG:4647): reproject the delivery to EPSG:25832")
+            self.shapes[index] = to_wkb(feature.element)
+        except GeometryError as error:
+            self.faults[index] = f"the geometry cannot be used: {error}"
+
+    def take(self) -> tuple[Batch, list[Reject]]:
+        """Usable rows and rejects of what waits; afterwards nothing does."""
+        source, rows, faults = self.manifest.collections[self.collection], self.rows, self.faults
+        sieve = Sieve(self.path.name, np.array(self.lines), lambda i: "; ".join(f"{k}={v}" for k, v in rows[i].items()))
+        sieve.refuse(np.isin(np.arange(len(rows)), list(faults)), faults.__getitem__, RULE)
+        columns = COMPLETE[self.collection](_parse(rows, source, sieve), rows, sieve)
+        columns["paket"] = pa.array([self.package] * len(rows), pa.string())
+        geometries = multipolygons(pa.array(self.shapes, pa.binary()), 0.0, self.manifest.area_of_use, sieve)
+        result = sieve.batch(columns["oi"], columns, geometries), sieve.rejects(columns["oi"])
+        self.lines, self.rows, self.shapes, self.faults = [], [], [], {}
+        return result
+
+
+def _parse(rows: list[dict[str, Any]], source: CollectionSource, sieve: Sieve) -> Columns:
+    columns: Columns = {}
+    for name, kind in source.columns.items():
+        texts = parse_texts(pa.array([row.get(name) for row in rows], pa.string()), name, sieve)
+        if kind == "date":
+            columns[name] = parse_dates(texts, name, source.since, sieve)
+        elif kind == "text":
+            columns[name] = texts
+        else:
+            columns[name] = (parse_integers if kind == "integer" else parse_numbers)(texts, name, sieve)
+    return columns
+
+
+def _lists(rows: list[dict[str, Any]], name: str) -> pa.Array:
+    return pa.array([row[name] or None for row in rows], pa.list_(pa.string()))
+
+
+def _current(columns: Columns, rows: list[dict[str, Any]], sieve: Sieve) -> None:
+    sieve.refuse(to_mask(columns["oi"].is_null()), lambda _: "the object has no identifier", "key")
+    ended = np.array([row["endet"] is not None for row in rows])
+    sieve.refuse(ended, lambda i: f"the object ended at {rows[i]['endet']}; a delivery holds current ones only", "date")
+
+
+def _parcel(columns: Columns, rows: list[dict[str, Any]], sieve: Sieve) -> Columns:
+    _current(columns, rows, sieve)
+    marks = parse_marks(columns["flstkennz"], "flurstueckskennzeichen", sieve)
+    flags = {
+        name: _to_bool(columns[name], name, sieve) for name in ("abweichenderrechtszustand", "rechtsbehelfsverfahren")
+    }
+    lists = {name: _lists(rows, name) for name in ("weistauf", "zeigtauf")}
+    return {**columns, "flstkennz": marks, **split_marks(marks), **flags, **lists}
+
+
+def _building(columns: Columns, rows: list[dict[str, Any]], sieve: Sieve) -> Columns:
+    _current(columns, rows, sieve)
+    codes = columns["gebaeudefunktion"]
+    full = pa.array([f"31001_{code}" if code else None for code in codes.to_pylist()], pa.string())
+    return {
+        **columns,
+        "gebaeudefunktion": full,
+        "funktion": find_texts(full, "gebaeudefunktion"),
+        "hochhaus": _to_bool(columns["hochhaus"], "hochhaus", sieve),
+        "weiterefunktionen": _lists(rows, "weiterefunktionen"),
+        "zeigtauf": _lists(rows, "zeigtauf"),
+    }
+
+
+def _to_bool(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
+    meant = {"true": True, "1": True, "false": False, "0": False, None: None}
+    texts = column.to_pylist()
+    sieve.refuse(
+        np.array([text not in meant for text in texts]), lambda i: f"{name} is '{texts[i]}'; it must be true or false"
+    )
+    return pa.array([meant.get(text) for text in texts], pa.bool_())
+
+
+COMPLETE: dict[str, Callable[[Columns, list[dict[str, Any]], Sieve], Columns]] = {
+    "ax_flurstueck": _parcel,
+    "ax_gebaeude": _building,
+}
