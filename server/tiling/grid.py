@@ -18,6 +18,8 @@ BUFFER = 64
 MARGIN = 10
 # Where features of a former state may lie, degrees: well beyond Germany, and where ETRS89 / UTM 32N is defined
 FORMER = Box(0, 45, 20, 57)
+# CRSs in which a box of degrees stays a box
+WORLDWIDE = (3857, 4326)
 
 
 class Tile(NamedTuple):
@@ -65,13 +67,21 @@ def limits(state: State, grid: Grid, matrix: Matrix) -> Limits | None:
 
 @lru_cache(maxsize=4096)
 def _limits(extent: Box, srid: int, grid: Grid, matrix: Matrix) -> Limits:
-    box = around(extent, srid, grid.srid)
-    if not all(map(math.isfinite, box)):  # data of the whole world in a grid of a part of it
+    found = _placed(extent, srid, grid)
+    if found is None:
         return all_tiles(matrix)
-    box = box.grown(*_buffer(matrix))
+    box = found.grown(*_buffer(matrix))
     cols = [_clamped((x - matrix.west) / matrix.tile_width, matrix.cols) for x in (box.xmin, box.xmax)]
     rows = [_clamped((matrix.north - y) / matrix.tile_height, matrix.rows) for y in (box.ymax, box.ymin)]
     return Limits(rows[0], rows[1], cols[0], cols[1])
+
+
+def _placed(extent: Box, srid: int, grid: Grid) -> Box | None:
+    """An extent in the grid's CRS; None where that cannot be said: of data of the world in a projection of a part."""
+    if srid != STORAGE_SRID and grid.srid not in WORLDWIDE:
+        return None
+    box = around(extent, srid, grid.srid)
+    return box if all(map(math.isfinite, box)) else None
 
 
 def _buffer(matrix: Matrix) -> tuple[float, float]:
@@ -138,8 +148,8 @@ def search_box(grid: Grid, tile: Tile, state: State, srid: int, *, former: bool 
     if former and state.srid == STORAGE_SRID:
         box = box.common(around(FORMER, CRS84.srid, grid.srid)) if box else None
     elif state.bbox and not former:
-        extent = around(state.bbox.grown(MARGIN, MARGIN), state.srid, grid.srid)
-        box = box.common(extent) if box and all(map(math.isfinite, extent)) else box
+        extent = _placed(state.bbox.grown(MARGIN, MARGIN), state.srid, grid)
+        box = box.common(extent) if box and extent else box
     if box is None or srid == grid.srid:
         return box
     return to_frame(box, grid.srid, srid).outer.grown(MARGIN, MARGIN)

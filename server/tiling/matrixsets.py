@@ -11,6 +11,7 @@ import morecantile
 import orjson
 from morecantile.models import TileMatrix
 from pydantic import ValidationError
+from pyproj.exceptions import CRSError
 
 from server.crs import CRS84, EPSG
 from server.errors import ConfigurationError
@@ -94,6 +95,8 @@ def _read(path: Path) -> Grid:
         return _to_grid(morecantile.TileMatrixSet.model_validate_json(text), orjson.loads(text), str(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    except CRSError as error:
+        raise ConfigurationError(f"{path}: crs: {error}. Give {EPSG}<code> or {CRS84.uri}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
@@ -110,7 +113,7 @@ def _to_grid(model: morecantile.TileMatrixSet, document: dict[str, Any], source:
 
 
 def _to_matrix(matrix: TileMatrix, source: str) -> Matrix:
-    if not matrix.id.isdecimal() or matrix.cornerOfOrigin != "topLeft" or matrix.variableMatrixWidths:
+    if matrix.id.startswith("-") or matrix.cornerOfOrigin != "topLeft" or matrix.variableMatrixWidths:
         rule = "levels are numbered, begin at the top left and have columns of one width"
         raise ConfigurationError(f"{source}: tile matrix '{matrix.id}' is not supported here: {rule}.")
     west, north = matrix.pointOfOrigin

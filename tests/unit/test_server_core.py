@@ -12,7 +12,7 @@ from server.errors import ConfigurationError, InvalidParameter, NotAcceptable, N
 from server.links import link, to_href, to_link_header
 from server.negotiation import choose_format, choose_language, parse_accept
 from server.settings import Settings
-from server.tiling.grid import parse_tile, tile_box
+from server.tiling.grid import parse_tile
 
 ROOT = Path(__file__).resolve().parents[2]
 GEMEINDE = (ROOT / "collections" / "gemeinde.yaml").read_text("utf-8")
@@ -139,14 +139,3 @@ def test_the_reader_has_its_role_limits_and_nothing_of_the_owner() -> None:
 def test_places_of_tiles_are_plain_numbers(part: str) -> None:
     with pytest.raises(NotFound, match="is no whole number from 0 on"):
         parse_tile("5", "10", part)
-
-
-def test_tiles_tile_the_world() -> None:
-    assert tile_box(parse_tile("0", "0", "0")) == (
-        -20037508.342789244,
-        -20037508.342789244,
-        20037508.342789244,
-        20037508.342789244,
-    )
-    left, right = tile_box(parse_tile("14", "5459", "8510")), tile_box(parse_tile("14", "5459", "8511"))
-    assert left.xmax == pytest.approx(right.xmin, abs=1e-6)
