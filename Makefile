@@ -6,7 +6,7 @@ FUZZ_SEED ?= $(shell date +%s)
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients fuzz lint format bench bench-export bench-load bench-load-serving lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients fuzz lint format bench bench-export bench-load bench-load-serving bench-tiles lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
@@ -44,6 +44,9 @@ bench-load: system-bench .venv/.installed-dev ## how long loads take beside COPY
 
 bench-load-serving: system-bench .venv/.installed-dev ## requests per second under a load beside those without (BENCH="--addresses 600000")
 	$(BIN)/python tests/bench/load_while_serving.py $(BENCH)
+
+bench-tiles: system-bench .venv/.installed-dev ## tiles, cold and warm, beside what other servers send and a server of files
+	$(BIN)/python tests/bench/tiles.py $(BENCH)
 
 lock: ## write the lock files anew (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.lock
