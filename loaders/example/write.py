@@ -47,13 +47,13 @@ def write_deliveries(to: Path, options: ExampleOptions) -> dict[str, Path]:
     for dataset, units in (("dvg1", region.units), ("dvg2", _generalised(region))):
         with tempfile.TemporaryDirectory(dir=to) as scratch:
             _write_boundaries(Path(scratch), dataset, units, options)
-            _pack(Path(scratch), folders[dataset] / ARCHIVES[dataset], options)
+            pack(Path(scratch), folders[dataset] / ARCHIVES[dataset], options)
     with tempfile.TemporaryDirectory(dir=to) as texts, tempfile.TemporaryDirectory(dir=to) as shapes:
         _write_buildings(
             Path(texts) / "gebref.txt", Path(shapes) / "hu_shp.shp", make_batches(region, options), options
         )
-        _pack(Path(texts), folders["gebref"] / ARCHIVES["gebref"], options)
-        _pack(Path(shapes), folders["hausumringe"] / ARCHIVES["hausumringe"], options)
+        pack(Path(texts), folders["gebref"] / ARCHIVES["gebref"], options)
+        pack(Path(shapes), folders["hausumringe"] / ARCHIVES["hausumringe"], options)
     for dataset, folder in folders.items():
         _write_index(folder / "index.json", _file_index(dataset, [folder / ARCHIVES[dataset]], options))
     _write_index(to / "index.json", _folder_index(options))
@@ -69,7 +69,7 @@ def write_cadastre(to: Path, options: ExampleOptions, districts: int) -> Path:
         with tempfile.TemporaryDirectory(dir=to) as scratch:
             write_geopackage(Path(scratch) / file_name(key, name, options), layers, options)
             archives.append(folder / archive_name(key, name))
-            _pack(Path(scratch), archives[-1], options)
+            pack(Path(scratch), archives[-1], options)
     _write_index(folder / "index.json", _file_index("alkis", archives, options))
     return folder
 
@@ -156,7 +156,7 @@ def _utf8(texts: list[str]) -> np.ndarray:
     return np.array([text.encode() for text in texts])
 
 
-def _pack(folder: Path, archive: Path, options: ExampleOptions) -> None:
+def pack(folder: Path, archive: Path, options: ExampleOptions) -> None:
     """All files of a folder in the order of their names, dated like the delivery."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as target:
         for path in sorted(folder.iterdir()):
