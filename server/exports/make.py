@@ -6,9 +6,10 @@ from pathlib import Path
 
 from loaders.progress import Progress
 from server.catalogue import Language, Service
+from server.errors import ServiceError
 from server.exports.area import explain
 from server.exports.extract import Extract
-from server.exports.shelf import PART, Stored, digest
+from server.exports.shelf import PART, Stored, digest, is_full, no_room
 from server.exports.source import Connection, TableSource
 from server.formats.layer import About, Layer
 from server.formats.whole import write_file
@@ -30,7 +31,7 @@ class Maker:
         return TableSource(self.connection, extract, self.progress.advance)
 
     def make(self, extract: Extract, source: TableSource, folder: Path) -> tuple[Path, Stored]:
-        """An unfinished file in a folder and what is known of it. Raises Overtaken, NotFitting, OSError.
+        """An unfinished file in a folder and what is known of it. Raises Overtaken, NotFitting, NoRoom.
 
         Nothing is left where it failed.
         """
@@ -39,12 +40,16 @@ class Maker:
         try:
             layer = Layer(extract.collection, extract.crs)
             write_file(source, layer, self._about(extract, source), extract.kind, part)
-            stored = self._describe(extract, source, part)
-        except BaseException:
+            return part, self._describe(extract, source, part)
+        except BaseException as error:
+            cause = source.failure or error  # libraries that call us back hand on no more than its text
+            if not isinstance(cause, ServiceError) and is_full(folder, cause):
+                cause = no_room(folder)
             for left in folder.glob(f"{extract.kind.key}{PART}*"):
                 left.unlink()
-            raise
-        return part, stored
+            if cause is error:
+                raise
+            raise cause from error
 
     def _about(self, extract: Extract, source: TableSource) -> About:
         """What the file says of itself."""

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
-import sqlite3
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +28,9 @@ from server.exports.kinds import KINDS
 
 MANIFEST = "manifest.json"
 PART = ".part"
+LEAST = 64 * 1024  # bytes: with less a disk is full, whatever is said
+# the last is GDAL's word for what SQLite has rolled back by itself, as it does on a full disk
+SAID = ("disk is full", "no space left", "cannot rollback")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -175,12 +178,23 @@ def room(folder: Path) -> Iterator[None]:
     """What is written within. Raises NoRoom where the disk is full, OSError else."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError) as error:
-        full = isinstance(error, sqlite3.OperationalError) or error.errno in FULL
-        if full:
-            text = f"There is no room left in {folder}. Free some, or let OPENNRW_HOME name a larger disk."
-            raise NoRoom(text) from error
+    except OSError as error:
+        if is_full(folder, error):
+            raise no_room(folder) from error
         raise
+
+
+def is_full(folder: Path, error: BaseException) -> bool:
+    """Whether something failed because the disk of a folder is full; libraries say it in texts, or not at all."""
+    told = str(error).lower()
+    if (isinstance(error, OSError) and error.errno in FULL) or any(phrase in told for phrase in SAID):
+        return True
+    return isinstance(error, (OSError, RuntimeError)) and shutil.disk_usage(folder).free < LEAST
+
+
+def no_room(folder: Path) -> NoRoom:
+    """What is said of a full disk."""
+    return NoRoom(f"There is no room left in {folder}. Free some, or let OPENNRW_HOME name a larger disk.")
 
 
 def write_whole(path: Path, content: bytes) -> None:

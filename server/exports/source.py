@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from server.database import reader_conninfo
-from server.errors import NotFound, Unavailable
+from server.errors import NotFound, ServiceError, Unavailable
 from server.exports.area import Area, no_area
 from server.exports.extract import Extract
 from server.settings import Settings
@@ -64,7 +64,10 @@ class Published:
 
 
 class TableSource:
-    """The rows of an extract as one version of it has them; `total`: how many there are, exactly."""
+    """The rows of an extract as one version of it has them.
+
+    total: how many there are, exactly. failure: why they could not be read to the end.
+    """
 
     def __init__(self, connection: Connection, extract: Extract, advance: Advance) -> None:
         """Raises Overtaken, InvalidParameter for an area that there is not."""
@@ -73,6 +76,7 @@ class TableSource:
         self._collection = extract.collection
         self._where, self._parameters = extract.where()
         self._advance = advance
+        self.failure: Exception | None = None
         with self._turn() as edition:
             self.edition = edition
             self.area_name = read_name(connection, extract.area)
@@ -84,15 +88,22 @@ class TableSource:
     def read(self, columns: sql.Composable) -> Iterator[TupleRow]:
         """See formats.source.Source. Raises Overtaken."""
         query = sql.SQL(ROWS).format(columns=columns, table=self._table, where=self._where)
+        text = query.as_bytes()
         for low, high, count in self._bounds:
+            yield self._read_batch(text, {**self._parameters, "x_low": low, "x_high": high})
+            self._advance(count)
+
+    def _read_batch(self, text: bytes, values: dict[str, Any]) -> TupleRow:
+        try:
             with self._turn() as edition:
                 if edition != self.edition:
                     raise Overtaken(f"A delivery of '{self._collection.id}' was published meanwhile. Begin again.")
-                values = {**self._parameters, "x_low": low, "x_high": high}
-                row = self._connection.cursor(binary=True).execute(query.as_bytes(), values).fetchone()
-            assert row  # noqa: S101 - it is an aggregate
-            yield row
-            self._advance(count)
+                row = self._connection.cursor(binary=True).execute(text, values).fetchone()
+        except (ServiceError, psycopg.Error) as error:
+            self.failure = error
+            raise
+        assert row  # noqa: S101 - it is an aggregate
+        return row
 
     def _find_bounds(self) -> list[tuple[int, int, int]]:
         sizes = {"feature": sql.Literal(FEATURE_BYTES), "batch": sql.Literal(BATCH_BYTES)}

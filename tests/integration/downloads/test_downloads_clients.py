@@ -45,6 +45,7 @@ def test_gdal_fetches_a_box_of_a_flatgeobuf_by_ranges(offered: Any, known: Any) 
     box = [float(value) for value in known(BOX)[0]]
     inside = "select id from geobasis.adresse where geom && ST_MakeEnvelope(%s, %s, %s, %s, 25832)"
     data = pyogrio.read_dataframe(f"/vsicurl/{offered.url}{AT}.fgb", bbox=tuple(box))
+    assert data.crs is not None
     assert data.crs.to_epsg() == 25832
     assert sorted(data["id"]) == sorted(row[0] for row in known(inside, *box))
 
@@ -57,6 +58,7 @@ def test_geopandas_reads_parquet_and_geopackage(offered: Any, known: Any, web: h
     package = tmp_path / "adresse.gpkg"
     package.write_bytes(web.get(f"{AT}.gpkg").content)
     for data in (parquet, geopandas.read_file(package)):
+        assert data.crs is not None
         assert data.crs.to_epsg() == 25832
         assert len(data) == count
         assert data.geometry.x.sum() == pytest.approx(east, abs=0.01)

@@ -18,13 +18,13 @@ LIKE = "filter=str%20LIKE%20%27A%25%27"
 
 
 @pytest.fixture(scope="module")
-def keys(offered: Any) -> dict[str, Any]:
+def keys(offered: Any) -> dict[Any, Any]:
     """An existing municipality that has addresses, and the number of addresses by the beginnings of its key."""
     with psycopg.connect(offered.maker.database_url) as connection:
         counts = "select ags, count(*) from geobasis.adresse group by ags order by 2 desc, 1"
         rows: list[tuple[str, int]] = connection.execute(counts).fetchall()
     ags = rows[0][0]
-    found: dict[str, Any] = {n: sum(c for key, c in rows if key.startswith(ags[:n])) for n in (2, 3, 5, 8)}
+    found = {n: sum(c for key, c in rows if key.startswith(ags[:n])) for n in (2, 3, 5, 8)}
     return {"ags": ags, **found}
 
 

@@ -17,8 +17,14 @@ import httpx
 import psycopg
 import pytest
 
+from loaders.progress import Quiet
+from server.catalogue import read_collections, read_service
 from server.errors import Busy
+from server.exports.extract import parse_extract
+from server.exports.kinds import KINDS
+from server.exports.make import Maker as FileMaker
 from server.exports.shelf import Shelf, Stored
+from server.exports.source import Overtaken, connect
 from server.settings import ROOT
 
 FILE = "/collections/adresse/downloads/adresse.csv"
@@ -124,8 +130,8 @@ def test_one_at_a_time(maker: Any) -> None:
     assert maker.make("kreis").outcome == "made"
 
 
-def test_a_delivery_that_comes_while_a_file_is_made_leaves_the_former_one(maker: Any, monkeypatch: Any) -> None:
-    """The file that is being made is given up: its rows would be of two versions."""
+def test_files_of_two_versions_stand_side_by_side_for_a_while(maker: Any) -> None:
+    """Each is of one version; a delivery between two of them is seen by the next one."""
     maker.make("kreis")
     former = maker.shelf.offer("kreis").files
     with psycopg.connect(maker.database_url, autocommit=True) as connection:
@@ -144,8 +150,41 @@ def test_a_delivery_that_comes_while_a_file_is_made_leaves_the_former_one(maker:
     )
 
 
+class Publishes(Quiet):
+    """Publishes when the first features of a file have been read."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def step(self, name: str, total: int | None, unit: str = "") -> None:
+        self._first = True
+
+    def advance(self, n: int) -> None:
+        if self._first:
+            self._connection.execute("update provenance.collection set version = version + 1")
+        self._first = False
+
+
+def test_a_delivery_amid_a_file_ends_it(maker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It would hold rows of two versions: nothing of it is left, in any format, and the reason is told."""
+    monkeypatch.setattr("server.exports.source.BATCH_BYTES", 100_000)  # several batches of few features
+    collection = next(c for c in read_collections(ROOT / "collections") if c.id == "adresse")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    with (
+        psycopg.connect(maker.database_url, autocommit=True) as owner,
+        connect(maker.settings, maker.database_url, 60) as link,
+    ):
+        made_by = FileMaker(link, read_service(ROOT / "config"), Publishes(owner))
+        for kind in KINDS:
+            extract = parse_extract(collection, kind, {})
+            with pytest.raises(Overtaken, match="A delivery of 'adresse' was published meanwhile"):
+                made_by.make(extract, made_by.open(extract), folder)
+            assert list(folder.iterdir()) == []
+
+
 @pytest.fixture
-def child(maker: Any) -> Callable[[], "subprocess.Popen[bytes]"]:
+def child(maker: Any) -> Callable[[str], "subprocess.Popen[bytes]"]:
     """Makes the files of a collection in a process of its own."""
     code = "from server.cli import main; import sys; sys.argv[1:] = ['export', '--offer', sys.argv[1]]; main()"
     environment = {**os.environ, "DATABASE_URL": maker.database_url, "OPENNRW_HOME": str(maker.home)}
@@ -187,14 +226,14 @@ def test_killed_amid_a_file(maker: Any, child: Any) -> None:
     assert not list(folder.glob("*.part*"))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    """A folder on a disk of 1 MB."""
+@pytest.fixture(params=["100k", "400k"])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    """A folder on a disk that is too small for the first file, or for all of them."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it mounts a small file system")
     folder = tmp_path / "home"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -205,7 +244,7 @@ def test_a_full_disk(small_disk: Path, maker: Any, child: Any) -> None:
     process = child("adresse")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert f"There is no room left in {small_disk}/downloads. Free some".encode() in output
+    assert f"Error: There is no room left in {small_disk}/downloads".encode() in output
     offered = maker.shelf.offer("adresse").files
     assert len(offered) < 6
     for stored in offered.values():
