@@ -1,64 +1,50 @@
-"""Files and answers that a user of QGIS has saved: FlatGeobuf and GeoPackage."""
+"""QGIS opens whole collections by the addresses of their files."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import psycopg
 import pytest
+
+from loaders.progress import Quiet
+from server.catalogue import read_collections, read_service
+from server.exports.whole import Files
+from server.settings import ROOT, Settings
 
 pytestmark = pytest.mark.clients
 
-UTM32 = "http://www.opengis.net/def/crs/EPSG/0/25832"
 
-Query = Callable[[str], list[tuple[Any, ...]]]
-Qgis = Callable[..., dict[str, Any]]
-
-
-def save(url: str, path: Path, **query: str) -> Path:
-    answer = httpx.get(url, params=query, timeout=120, follow_redirects=True)
-    assert answer.status_code == 200, answer.text
-    path.write_bytes(answer.content)
-    return path
-
-
-def told(layer: dict[str, Any], names: list[str]) -> list[list[Any]]:
-    """The features as lists of values, points of a boundary and place, in the order of their ids."""
-    rows = [
-        [*(feature["properties"][name] for name in names), feature["points"], feature["x"], feature["y"]]
-        for feature in layer["features"]
-    ]
-    return sorted(rows, key=lambda row: row[0])
+@pytest.fixture
+def files(example_database_url: str, start_server: Callable[..., Any], tmp_path: Path) -> str:
+    """Where the files of `adresse` are."""
+    home = tmp_path / "home"
+    settings = Settings(database_url=example_database_url, OPENNRW_HOME=home)  # pyright: ignore
+    collection = next(c for c in read_collections(ROOT / "collections") if c.id == "adresse")
+    assert Files(settings, read_service(ROOT / "config"), Quiet()).make(collection).outcome == "made"
+    server = start_server(example_database_url, OPENNRW_HOME=str(home))
+    return f"{server.url}/collections/adresse/downloads/adresse"
 
 
-@pytest.mark.parametrize("key", ["fgb", "gpkg"])
-def test_saved_items(qgis: Qgis, live_server: str, published: Query, tmp_path: Path, key: str) -> None:
-    query = {"f": key, "limit": "100000", "crs": UTM32}
-    path = save(f"{live_server}/collections/adresse/items", tmp_path / f"adresse.{key}", **query)
-    layer = qgis("qgis_file.py", str(path))
-    names = ["id", "ags", "gmd", "str", "hnr", "adz", "datum"]
-    columns = ", ".join(name if name != "datum" else "datum::text" for name in names)
-    rows = published(f'select {columns}, 1, ST_X(geom), ST_Y(geom) from geobasis.adresse order by id collate "C"')
-    assert told(layer, names) == [list(row) for row in rows]
-    assert (layer["crs"], layer["count"]) == ("EPSG:25832", len(rows))
-    assert layer["types"]["datum"] == {"fgb": "datetime", "gpkg": "date"}[key]
+def test_files_by_their_addresses(qgis: Callable[..., Any], files: str, example_database_url: str) -> None:
+    with psycopg.connect(example_database_url) as connection:
+        rows = connection.execute("select id, ST_X(geom), ST_Y(geom) from geobasis.adresse").fetchall()
+    ids = sorted(row[0] for row in rows)
+    for extension in ("fgb", "gpkg"):
+        layer = qgis("qgis_file.py", f"{files}.{extension}")
+        assert (layer["crs"], layer["count"], sorted(layer["ids"])) == ("EPSG:25832", len(ids), ids)
+    west, south, east, north = rows[0][1] - 200, rows[0][2] - 200, rows[0][1] + 200, rows[0][2] + 200
+    inside = sorted(id_ for id_, x, y in rows if west <= x <= east and south <= y <= north)
+    shown = qgis("qgis_file.py", f"{files}.fgb", *map(str, (west, south, east, north)))
+    assert sorted(shown["ids"]) == inside
+    assert len(inside) < len(ids)
 
 
-@pytest.mark.parametrize("key", ["fgb", "gpkg"])
-def test_a_saved_file_is_drawn_by_its_index(
-    qgis: Qgis, live_server: str, published: Query, tmp_path: Path, key: str
+@pytest.mark.parametrize("query", [{}, {"crs": UTM32}, {"skipGeometry": "true"}], ids=["crs84", "utm32", "bare"])
+def test_geopackages_are_valid(
+    validate_geopackage: Callable[[Path], str], live_server: str, tmp_path: Path, query: dict[str, str]
 ) -> None:
-    [(ags,)] = published("select ags from geobasis.hausumring group by 1 order by count(*) desc limit 1")
-    path = save(f"{live_server}/collections/hausumring/download", tmp_path / f"cut.{key}", area=ags, f=key)
-    whole = qgis("qgis_file.py", str(path))
-    assert whole["count"] == len(whole["features"]) > 100
-    place = whole["features"][whole["count"] // 2]
-    west, south, east, north = place["x"] - 150, place["y"] - 150, place["x"] + 150, place["y"] + 150
-    shown = qgis("qgis_file.py", str(path), *map(str, (west, south, east, north)))
-    box = f"ST_MakeEnvelope({west}, {south}, {east}, {north}, 25832)"
-    wanted = published(f"select id from geobasis.hausumring where ags = '{ags}' and ST_Intersects(geom, {box})")
-    assert {feature["properties"]["id"] for feature in shown["features"]} == {id_ for (id_,) in wanted}
-    assert 0 < len(wanted) < whole["count"]
-    assert shown["indexed"]
-    if key == "fgb":  # of a GeoPackage newer programs show the titles, too
-        assert shown["aliases"]["gfk"] == "Gebäudefunktion"
+    path = save(f"{live_server}/collections/gemeinde/items", tmp_path / "gemeinde.gpkg", f="gpkg", **query)
+    assert validate_geopackage(path) == ""
+    path.write_bytes(path.read_bytes().replace(b"gpkg_metadata_reference", b"gpkg_metadata_referencf"))
+    assert "gpkg_metadata_reference" in validate_geopackage(path), "it does look"
