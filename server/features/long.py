@@ -37,12 +37,32 @@ async def open_rows(
     Raises as `read_page` does, and Unavailable where each try met another delivery.
     """
     for _ in range(TRIES):
-        state, span = await read_span(exchange, query)
-        forward = _forward(query, span)
-        seen, page, row = await read_batch(exchange, _part(forward, FIRST, span.returned), key)
+        state, span, seen, first = await _begin(exchange, query, key)
         if seen.mark == state.mark:
-            return state, span, _rows(exchange, forward, key, span.returned, (page, row))
+            return state, span, _rows(exchange, _forward(query, span), key, span.returned, first)
     raise Unavailable("New data went live several times while this answer began. Send the request again in a moment.")
+
+
+async def _begin(exchange: Exchange, query: ItemsQuery, key: str) -> tuple[State, Page, State, tuple[Page, TupleRow]]:
+    """How far the answer reaches and its first batch, each with the state it belongs to; at the same time, where the
+    one does not decide the other.
+    """
+    begin = replace(query, limit=FIRST)
+    if query.unfiltered and not (query.cursor or query.as_of):
+        state, page, row = await read_batch(exchange, begin, key)
+        if state.features <= query.limit:
+            return state, Page(returned=state.features, matched=state.features), state, (page, row)
+    if query.cursor and query.cursor.backward:
+        state, span = await read_span(exchange, query)
+        if not span.returned:
+            return state, span, state, (span, ())
+        begin = replace(_forward(query, span), limit=min(FIRST, span.returned))
+        seen, page, row = await read_batch(exchange, begin, key)
+    else:
+        (state, span), (seen, page, row) = await asyncio.gather(
+            read_span(exchange, query), read_batch(exchange, begin, key)
+        )
+    return state, span, seen, (page, row)
 
 
 def _forward(query: ItemsQuery, span: Page) -> ItemsQuery:
@@ -56,10 +76,6 @@ def _forward(query: ItemsQuery, span: Page) -> ItemsQuery:
     return replace(query, cursor=replace(span.previous, fid=span.previous.fid + step, backward=False))
 
 
-def _part(query: ItemsQuery, features: int, left: int) -> ItemsQuery:
-    return replace(query, limit=max(1, min(features, left)))
-
-
 async def _rows(
     exchange: Exchange, query: ItemsQuery, key: str, total: int, first: tuple[Page, TupleRow]
 ) -> AsyncGenerator[TupleRow, None]:
@@ -68,9 +84,9 @@ async def _rows(
     sent = 0
     while True:
         sent += page.returned
-        if sent == total or page.next is None or not page.returned:
+        if sent >= total or page.next is None:
             break
-        part = _part(replace(query, cursor=page.next), _features(page, row), total - sent)
+        part = replace(query, cursor=page.next, limit=min(_features(page, row), total - sent))
         reading = asyncio.create_task(read_batch(exchange, part, key))
         try:
             yield row
