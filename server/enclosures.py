@@ -4,7 +4,7 @@ from typing import Any
 
 from server.catalogue import Collection
 from server.exchange import Exchange
-from server.exports.kinds import KINDS
+from server.exports.kinds import KINDS, OFFERED
 from server.exports.shelf import Offer, Stored
 from server.links import Link, link
 
@@ -25,18 +25,18 @@ def offers_stamp(exchange: Exchange) -> str:
 
 def file_name(collection: Collection, kind: str) -> str:
     """Name of a collection's file in its address, which never changes."""
-    return f"{collection.id}.{KINDS[kind].extension}"
+    return f"{collection.id}.{OFFERED[kind].extension}"
 
 
 def enclosures(exchange: Exchange, collection: Collection) -> list[Link]:
     """Links to the files (Features Part 1, 7.13.2; `length` and `updated` as in OGC API Records)."""
     files = offer_of(exchange, collection).files
-    return [to_enclosure(_href(exchange, collection, kind), files[kind]) for kind in KINDS if kind in files]
+    return [to_enclosure(_href(exchange, collection, kind), files[kind]) for kind in OFFERED if kind in files]
 
 
 def to_enclosure(href: str, stored: Stored) -> Link:
     """The link to a file."""
-    kind = KINDS[stored.kind]
+    kind = OFFERED[stored.kind]
     return link("enclosure", href, kind.media_type, kind.title) | {
         "length": stored.size,
         "updated": stored.updated.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -47,11 +47,11 @@ def to_enclosure(href: str, stored: Stored) -> Link:
 def entries(exchange: Exchange, collection: Collection) -> list[dict[str, Any]]:
     """All formats of a collection's files: what there is of each, or why there is none."""
     offer = offer_of(exchange, collection)
-    return [_entry(exchange, collection, offer, kind) for kind in KINDS]
+    return [_entry(exchange, collection, offer, kind) for kind in OFFERED if kind in KINDS or kind in offer.files]
 
 
 def _entry(exchange: Exchange, collection: Collection, offer: Offer, kind: str) -> dict[str, Any]:
-    known = {"format": kind, "title": KINDS[kind].title, "type": KINDS[kind].media_type}
+    known = {"format": kind, "title": OFFERED[kind].title, "type": OFFERED[kind].media_type}
     if (stored := offer.files.get(kind)) is None:
         omitted = offer.omitted.get(kind)
         return {**known, "missing": omitted.why if omitted else "not made yet"}

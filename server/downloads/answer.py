@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from server.downloads.ranges import Range, parse_ranges
 from server.errors import PreconditionFailed
 from server.exchange import METADATA_CACHE, Exchange, Validators, respond_unchanged
-from server.exports.kinds import MEDIA_TYPES
+from server.exports.kinds import OFFERED
 from server.exports.shelf import Stored
 from server.links import Link, to_link_header
 
@@ -59,7 +59,7 @@ def answer_file(exchange: Exchange, sent: Sent, links: list[Link]) -> Response:
 def _headers(stored: Stored, marks: Validators, links: list[Link]) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
     return {
-        "Content-Type": MEDIA_TYPES[stored.kind],
+        "Content-Type": OFFERED[stored.kind].media_type,
         "Content-Disposition": f'attachment; filename="{stored.name}"',
         "Content-Crs": f"<{stored.crs}>",
         "Accept-Ranges": "bytes",

@@ -6,7 +6,7 @@ from server.catalogue import Collection
 from server.enclosures import SUMS, enclosures, entries, file_name, to_enclosure
 from server.exchange import Exchange
 from server.exports.cuts import Cut
-from server.exports.kinds import KINDS
+from server.exports.kinds import OFFERED
 from server.exports.shelf import Offer
 from server.links import Link, link
 from server.negotiation import JSON
@@ -41,7 +41,7 @@ def _cut_template(exchange: Exchange, collection: Collection) -> Link:
 def sums_text(collection: Collection, offer: Offer) -> str:
     """What `sha256sum --check` reads."""
     return "".join(
-        f"{offer.files[kind].sha256}  {file_name(collection, kind)}\n" for kind in KINDS if kind in offer.files
+        f"{offer.files[kind].sha256}  {file_name(collection, kind)}\n" for kind in OFFERED if kind in offer.files
     )
 
 

@@ -28,7 +28,7 @@ from server.exchange import (
 from server.exports.area import no_area
 from server.exports.cuts import Cut
 from server.exports.extract import PARAMETERS, Extract, parse_extract
-from server.exports.kinds import KINDS, MEDIA_TYPES
+from server.exports.kinds import MEDIA_TYPES, OFFERED
 from server.links import link
 from server.negotiation import HTML, JSON
 
@@ -65,9 +65,9 @@ async def get_file(request: Request) -> Response:
     if name == SUMS:
         text = sums_text(collection, offer_of(exchange, collection))
         return respond(exchange, text.encode(), TEXT, validators(exchange, offer_of(exchange, collection).stamp, None))
-    kind = next((key for key in KINDS if name == file_name(collection, key)), None)
+    kind = next((key for key in OFFERED if name == file_name(collection, key)), None)
     if kind is None:
-        known = ", ".join([*(file_name(collection, key) for key in KINDS), SUMS])
+        known = ", ".join([*(file_name(collection, key) for key in OFFERED), SUMS])
         raise NotFound(f"There is no file '{shorten(name)}'. Files of this collection: {known}.")
     found = exchange.context.place.shelf.open(collection.id, kind)
     if found is None:

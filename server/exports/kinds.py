@@ -1,5 +1,7 @@
 """The formats of which files are made, and the CRS that their coordinates have if none is asked for."""
 
+from dataclasses import dataclass
+
 from server.crs import CRS84, ETRS89_UTM32, Crs
 from server.errors import InvalidParameter
 from server.formats.binary import FLATGEOBUF, GEOPACKAGE, GEOPARQUET, SHAPE
@@ -11,6 +13,21 @@ from server.formats.layer import Format
 KINDS: dict[str, Format] = {
     kind.key: kind for kind in (GEOPACKAGE, FLATGEOBUF, GEOPARQUET, SEQUENCE_FORMAT, CSV, SHAPE)
 }
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Another kind of file that is offered; it is not made of rows."""
+
+    key: str
+    media_type: str
+    extension: str
+    title: str
+
+
+TILES = Archive("pmtiles", "application/vnd.pmtiles", "pmtiles", "PMTiles")
+# What a collection may offer; tiles only once they are made
+OFFERED: dict[str, Format | Archive] = {**KINDS, TILES.key: TILES}
 MEDIA_TYPES = {key: kind.media_type for key, kind in KINDS.items()}
 
 

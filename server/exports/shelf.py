@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 
 from server.errors import Busy, NoRoom
-from server.exports.kinds import KINDS
+from server.exports.kinds import OFFERED
 
 MANIFEST = "manifest.json"
 PART = ".part"
@@ -103,7 +103,7 @@ class Shelf:
             document = orjson.loads(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return NOTHING
-        files = {kind: Stored.of(entry) for kind, entry in document["files"].items() if kind in KINDS}
+        files = {kind: Stored.of(entry) for kind, entry in document["files"].items() if kind in OFFERED}
         omitted = {kind: Omitted(entry["why"], tuple(entry["mark"])) for kind, entry in document["omitted"].items()}
         self._read[collection] = offer = Offer(files, omitted, stamp)
         return offer
@@ -157,7 +157,7 @@ class Shelf:
         self._write(collection, replace(offer, files=files, omitted={**offer.omitted, kind: Omitted(why, mark)}))
 
     def _path(self, collection: str, stored: Stored) -> Path:
-        return self.folder / collection / f"{stored.sha256}.{KINDS[stored.kind].extension}"
+        return self.folder / collection / f"{stored.sha256}.{OFFERED[stored.kind].extension}"
 
     def _write(self, collection: str, offer: Offer) -> None:
         members = {"files": offer.files, "omitted": offer.omitted}

@@ -13,6 +13,13 @@ select task_name, queue_name, priority, lock, args from procrastinate_jobs own w
   select from procrastinate_jobs w where w.lock = own.lock and w.task_name = own.task_name and w.status = 'todo')
 """
 
+DOWNLOADS = """
+select procrastinate_defer_jobs_v1(array[row('downloads', 'downloads', 5, %(lock)s, null,
+  jsonb_build_object('collection', %(collection)s::text, 'version', %(version)s::bigint), null
+)::procrastinate_job_to_defer_v1])
+where not exists (
+  select from procrastinate_jobs where lock = %(lock)s and task_name = 'downloads' and status = 'todo')"""
+
 
 def is_waited_for(settings: Settings, job: int) -> bool:
     """Whether a job that is more urgent than this one waits."""
@@ -30,3 +37,10 @@ def enqueue_again(settings: Settings, job: int) -> None:
                 task, queue=queue, priority=priority, lock=lock, connection=connection
             )
             deferrer.defer(**arguments)
+
+
+def enqueue_downloads(settings: Settings, collection: str, version: int) -> None:
+    """The job that makes a collection's files, which has waited for something; unless one waits already."""
+    values = {"lock": f"after_publication {collection}", "collection": collection, "version": version}
+    with connect_queue(settings) as connection:
+        connection.execute(DOWNLOADS, values)

@@ -10,7 +10,7 @@ from loaders.report import Counts
 from server.catalogue import read_collections, read_service
 from server.errors import NotFound
 from server.gazetteer import refresh
-from server.jobs.give_way import enqueue_again, is_waited_for
+from server.jobs.give_way import enqueue_again, enqueue_downloads, is_waited_for
 from server.jobs.progress import JobProgress
 from server.jobs.requests import (
     CUTS,
@@ -134,6 +134,8 @@ def pyramid(work: Work) -> Outcome:
     for collection in read_collections(work.settings.collections_dir):
         if collection.id == wanted:
             made = refresh_pyramid(work.database_url, collection, work.progress)
+            if made.how != "nothing":
+                enqueue_downloads(work.settings, wanted, made.version)
             message = f"version {made.version}: {made.changed} rows changed, {made.forgotten} tiles forgotten"
             return Outcome(made.how, message, made.to_dict())
     return Outcome("nothing", f"no collection is declared under the name {wanted}")
