@@ -21,19 +21,19 @@ from server.formats.outline import GEOMETRY, Outline, to_outline
 from server.formats.sent import to_columns
 from server.formats.source import Source, read_ahead
 
-# Tables and rows of the extension gpkg_metadata (GeoPackage 1.3, F.8)
+# Tables and rows of the extension gpkg_metadata (GeoPackage 1.3, F.8); its validators want the types in capitals
 METADATA = """
-create table if not exists gpkg_extensions (
-  table_name text, column_name text, extension_name text not null, definition text not null, scope text not null,
-  constraint ge_tce unique (table_name, column_name, extension_name));
-create table gpkg_metadata (
-  id integer constraint m_pk primary key asc not null, md_scope text not null default 'dataset',
-  md_standard_uri text not null, mime_type text not null default 'text/xml', metadata text not null default '');
-create table gpkg_metadata_reference (
-  reference_scope text not null, table_name text, column_name text, row_id_value integer,
-  timestamp datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), md_file_id integer not null,
-  md_parent_id integer, constraint crmr_mfi_fk foreign key (md_file_id) references gpkg_metadata (id),
-  constraint crmr_mpi_fk foreign key (md_parent_id) references gpkg_metadata (id));
+CREATE TABLE IF NOT EXISTS gpkg_extensions (
+  table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL, scope TEXT NOT NULL,
+  CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+CREATE TABLE gpkg_metadata (
+  id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL, md_scope TEXT NOT NULL DEFAULT 'dataset',
+  md_standard_uri TEXT NOT NULL, mime_type TEXT NOT NULL DEFAULT 'text/xml', metadata TEXT NOT NULL DEFAULT '');
+CREATE TABLE gpkg_metadata_reference (
+  reference_scope TEXT NOT NULL, table_name TEXT, column_name TEXT, row_id_value INTEGER,
+  timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')), md_file_id INTEGER NOT NULL,
+  md_parent_id INTEGER, CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata (id),
+  CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata (id));
 insert into gpkg_extensions values
   ('gpkg_metadata', null, 'gpkg_metadata', 'http://www.geopackage.org/spec120/#extension_metadata', 'read-write'),
   ('gpkg_metadata_reference', null, 'gpkg_metadata', 'http://www.geopackage.org/spec120/#extension_metadata',

@@ -46,7 +46,7 @@ select 'hausumringe', repeat('a', 64), 'bench', 'bench', 'published', now()
 where not exists (select from provenance.delivery where source = 'bench');
 insert into geobasis.hausumring
 select i, 'DENW39AL' || lpad(i::text, 8, '0'), '05158028', 'DENW39AL' || lpad(i::text, 8, '0'),
-  case when i %% 9 > 0 then (1000 + i * 7919 %% 1500)::text end, date '2000-01-01' + i %% 9000,
+  case when i %% 9 > 0 then (1000 + i::bigint * 7919 %% 1500)::text end, date '2000-01-01' + i %% 9000,
   (select max(id) from provenance.delivery where source = 'bench'), '',
   ST_Multi(ST_MakePolygon(
     ST_SetSRID(ST_MakeLine(array[

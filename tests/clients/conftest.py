@@ -34,3 +34,15 @@ def qgis(tmp_path: Path) -> Qgis:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture
+def validate_geopackage() -> Callable[[Path], str]:
+    """GDAL's validator of GeoPackages, which comes with QGIS: what it has to complain about."""
+
+    def run(path: Path) -> str:
+        command = [PYTHON, "-m", "osgeo_utils.samples.validate_gpkg", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout + done.stderr
+
+    return run

@@ -38,13 +38,3 @@ def test_files_by_their_addresses(qgis: Callable[..., Any], files: str, example_
     shown = qgis("qgis_file.py", f"{files}.fgb", *map(str, (west, south, east, north)))
     assert sorted(shown["ids"]) == inside
     assert len(inside) < len(ids)
-
-
-@pytest.mark.parametrize("query", [{}, {"crs": UTM32}, {"skipGeometry": "true"}], ids=["crs84", "utm32", "bare"])
-def test_geopackages_are_valid(
-    validate_geopackage: Callable[[Path], str], live_server: str, tmp_path: Path, query: dict[str, str]
-) -> None:
-    path = save(f"{live_server}/collections/gemeinde/items", tmp_path / "gemeinde.gpkg", f="gpkg", **query)
-    assert validate_geopackage(path) == ""
-    path.write_bytes(path.read_bytes().replace(b"gpkg_metadata_reference", b"gpkg_metadata_referencf"))
-    assert "gpkg_metadata_reference" in validate_geopackage(path), "it does look"
