@@ -23,7 +23,7 @@ def main() -> int:
         options = ExampleOptions(given.addresses, given.seed, given.date, given.changes)
         folders = write_deliveries(given.to, options)
         if given.districts:
-            folders["alkis"] = write_cadastre(given.to, options, given.districts)
+            folders |= write_cadastre(given.to, options, given.districts)
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -15,6 +15,7 @@ import shapely
 
 from loaders.example.alkis import archive_name, file_name, make_layers, write_geopackage
 from loaders.example.batches import AddressRows, Batch, OutlineRows, make_batches
+from loaders.example.nas import nas_archive_name, write_nas
 from loaders.example.options import ExampleOptions
 from loaders.example.region import LAND_NAME, Region, Unit, make_region
 from loaders.example.shapefile import Field, Polygons, ShapefileWriter
@@ -24,6 +25,7 @@ BOUNDARY_FIELDS = [Field("ART", "C", 40), Field("GN", "C", 40), Field("KN", "C",
 OUTLINE_FIELDS = [Field("AGS", "C", 8), Field("OI", "C", 16), Field("GFK", "C", 10), Field("AKTUALITAE", "C", 10)]
 TITLES = {
     "alkis": "ALKIS, vereinfachtes Schema",
+    "alkis_nas": "ALKIS, Grundrissdaten ohne Eigentümer",
     "dvg1": "Digitale Verwaltungsgrenzen 1",
     "dvg2": "Digitale Verwaltungsgrenzen 2",
     "gebref": "Gebäudereferenzen",
@@ -60,18 +62,21 @@ def write_deliveries(to: Path, options: ExampleOptions) -> dict[str, Path]:
     return folders
 
 
-def write_cadastre(to: Path, options: ExampleOptions, districts: int) -> Path:
-    """Writes ALKIS of the first districts below `to`; returns its folder."""
-    folder = to / "alkis"
-    folder.mkdir(parents=True, exist_ok=True)
-    archives = []
+def write_cadastre(to: Path, options: ExampleOptions, districts: int) -> dict[str, Path]:
+    """Writes ALKIS of the first districts below `to`, in the simplified schema and as NAS; the folder of each."""
+    folders = {dataset: to / dataset for dataset in ("alkis", "alkis_nas")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
     for key, name, layers in make_layers(options, districts):
         with tempfile.TemporaryDirectory(dir=to) as scratch:
             write_geopackage(Path(scratch) / file_name(key, name, options), layers, options)
-            archives.append(folder / archive_name(key, name))
-            pack(Path(scratch), archives[-1], options)
-    _write_index(folder / "index.json", _file_index("alkis", archives, options))
-    return folder
+            pack(Path(scratch), folders["alkis"] / archive_name(key, name), options)
+        with tempfile.TemporaryDirectory(dir=to) as scratch:
+            write_nas(Path(scratch) / nas_archive_name(key, name).replace(".zip", ".xml"), layers, options)
+            pack(Path(scratch), folders["alkis_nas"] / nas_archive_name(key, name), options)
+    for dataset, folder in folders.items():
+        _write_index(folder / "index.json", _file_index(dataset, sorted(folder.glob("*.zip")), options))
+    return folders
 
 
 def _generalised(region: Region) -> dict[str, list[Unit]]:

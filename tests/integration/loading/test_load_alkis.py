@@ -104,9 +104,8 @@ def test_parcel_with_its_parts_and_uses(load: Load, connection: Connection, writ
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
+def test_rows_that_do_not_fit(load: Load, write: Write, folder: Path) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         (
             {"flstkennz": "0531440390004"},
             "flstkennz is '0531440390004'; it must be a mark such as 05314403900040______",
@@ -117,13 +116,13 @@ def test_parcel_with_its_parts_and_uses(load: Load, connection: Connection, writ
         ({"aktualit": "1850-01-01"}, "aktualit '1850-01-01' is before 1900"),
         ({"flaeche": float("inf")}, "flaeche is inf, which is no number"),
         ({"shape": shapely.Point(400_000, 5_700_000)}, "the geometry is a Point; only polygons are allowed here"),
-    ],
-)
-def test_rows_that_do_not_fit(load: Load, write: Write, folder: Path, change: dict[str, Any], reason: str) -> None:
-    write([PARCEL, PARCEL | {"oid": "DENW22AL800005HfFL", "flstkennz": "05314403900041______"} | change])
+    ]
+    bad = [PARCEL | {"oid": f"{n}FL", "flstkennz": f"0531440390004{n}"} | change for n, (change, _) in enumerate(cases)]
+    write([PARCEL, *bad])
     report = load("alkis", folder, **PARCELS)
-    assert report.collections["flurstueck"] == Counts(read=2, inserted=1, rejected=1)
-    assert reason in report.first_rejects[0].reason
+    assert report.collections["flurstueck"] == Counts(read=len(bad) + 1, inserted=1, rejected=len(bad))
+    for reject, (_, reason) in zip(report.first_rejects, cases, strict=True):
+        assert reason in reject.reason
 
 
 def test_text_that_was_cut_within_a_character(load: Load, connection: Connection, write: Write, folder: Path) -> None:
@@ -229,9 +228,8 @@ def _damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:9000])
 
 
-@pytest.mark.parametrize(
-    ("rows", "options", "spoil", "reason"),
-    [
+def test_files_that_are_refused(load: Load, write: Write, folder: Path) -> None:
+    cases: list[tuple[list[dict[str, Any]], dict[str, str], Callable[[Path], None] | None, str]] = [
         ([PARCEL | {"farbe": "rot"}], {}, None, "Flurstueck has in addition farbe; the loader knows the columns oid"),
         ([{"oid": "A", "aktualit": "2026-01-01", "gmdschl": "05113000"}], {}, None, "Flurstueck lacks flstkennz"),
         ([PARCEL | {"flaeche": "x", "gmdschl": 5113000.0}], {}, None, r"of another type gmdschl \(OFTReal\)"),
@@ -240,28 +238,19 @@ def _damage(path: Path) -> None:
         ([USE], {"layer": "Nutzung"}, None, r"lacks the layer Flurstueck\. Fetch .* leave flurstueck out \(--only\)"),
         ([PARCEL], {}, _add_view, "Flurstueck is a view; it must be a table"),
         ([PARCEL], {}, _damage, "cannot be read: .*Fetch the delivery again"),
-    ],
-)  # fmt: skip
-def test_files_that_are_refused(  # noqa: PLR0917 - fixtures and cases
-    load: Load,
-    write: Write,
-    folder: Path,
-    rows: list[dict[str, Any]],
-    options: dict[str, Any],
-    spoil: Callable[[Path], None] | None,
-    reason: str,
-) -> None:
-    path = write(rows, **options)
-    if spoil:
-        spoil(path)
-    with pytest.raises(DeliveryRefused, match=reason):
-        load("alkis", folder, **PARCELS)
+    ]
+    for rows, options, spoil, reason in cases:
+        path = write(rows, **options)
+        if spoil:
+            spoil(path)
+        with pytest.raises(DeliveryRefused, match=reason):
+            load("alkis", folder, **PARCELS)
 
 
 def test_the_example_in_all_layers(load: Load, connection: Connection, tmp_path: Path) -> None:
     options = ExampleOptions(addresses=600, date=date(2026, 1, 1))
-    source = write_cadastre(tmp_path, options, 2)
-    report = load("alkis", source)
+    folders = write_cadastre(tmp_path, options, 2)
+    report = load("alkis", folders["alkis"])
     assert report.rejects == 0
     assert report.collections["verwaltungseinheit"].duplicate > 0  # the state is in both packages
     counts = {name: counts.inserted for name, counts in report.collections.items()}
@@ -278,8 +267,17 @@ def test_the_example_in_all_layers(load: Load, connection: Connection, tmp_path:
                  where not ST_Covers(f.geom, p.geom)"""
     assert connection.execute(outside).fetchone() == (0,)
 
+    report = load("alkis_nas", folders["alkis_nas"])
+    assert report.rejects == 0
+    assert report.collections["ax_flurstueck"].inserted == counts["flurstueck"]
+    assert report.collections["ax_gebaeude"].inserted == counts["gebaeude_bauwerk"]
+    differing = """select count(*) from geobasis.flurstueck f left join geobasis.ax_flurstueck a on a.id = f.idflurst
+                   where (a.flstkennz, a.flaeche, a.nenner) is distinct from (f.flstkennz, f.flaeche, f.nenner)
+                   or not ST_Equals(a.geom, f.geom)"""
+    assert connection.execute(differing).fetchone() == (0,)
+
     later = replace(options, changes=0.1, date=date(2026, 7, 1))
-    report = load("alkis", write_cadastre(tmp_path, later, 2))
+    report = load("alkis", write_cadastre(tmp_path, later, 2)["alkis"])
     assert report.collections["flurstueck"].updated > 0
     assert report.collections["flurstueck"].inserted == report.collections["flurstueck"].deleted == 0
     assert report.collections["gebaeude_bauwerk"].changed

@@ -107,9 +107,8 @@ def test_both_versions_of_the_model(load: Load, connection: Connection, write: W
         load("alkis_nas", write(_document(BUILDING.format(curves=HALF_DISC), gid="8.0")), only=("ax_gebaeude",))
 
 
-@pytest.mark.parametrize(
-    ("parcel", "reason"),
-    [
+def test_parcels_that_do_not_fit(load: Load, write: Write) -> None:
+    cases = [
         (_parcel(mark="0532900110"), "flurstueckskennzeichen is '0532900110'; it must be a mark such as"),
         (_parcel(flag="vielleicht"), "abweichenderrechtszustand is 'vielleicht'; it must be true or false"),
         (_parcel(ended="<endet>2020-01-01T00:00:00Z</endet>"), "the object ended at 2020-01-01; a delivery holds"),
@@ -118,13 +117,13 @@ def test_both_versions_of_the_model(load: Load, connection: Connection, write: W
         (_parcel(LINE.format("340000 5706000 340100 x")), "its coordinates cannot be read: 340000 5706000 340100 x"),
         (_parcel(LINE.format("340000 5706000 340100 5706000 340100 5706100 340000 5706100")), "is not closed"),
         (_parcel(LINE.format("5706000 340000 5706000 340100 5706100 340100 5706000 340000")), "seem to be swapped"),
-    ],
-)
-def test_parcels_that_do_not_fit(load: Load, write: Write, parcel: str, reason: str) -> None:
-    report = load("alkis_nas", write(_document(_parcel(id="DENW21AL100077H7"), parcel)), only=("ax_flurstueck",))
-    assert report.collections["ax_flurstueck"] == Counts(read=2, inserted=1, rejected=1)
-    assert reason in report.first_rejects[0].reason
-    assert report.first_rejects[0].line == 2
+    ]
+    document = _document(_parcel(id="DENW21AL100077H7"), *(parcel for parcel, _ in cases))
+    report = load("alkis_nas", write(document), only=("ax_flurstueck",))
+    assert report.collections["ax_flurstueck"] == Counts(read=len(cases) + 1, inserted=1, rejected=len(cases))
+    for line, (reject, (_, reason)) in enumerate(zip(report.first_rejects, cases, strict=True), 2):
+        assert reason in reject.reason
+        assert reject.line == line
 
 
 def _bomb() -> str:
