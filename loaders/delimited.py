@@ -18,7 +18,7 @@ from loaders.report import Reject
 from loaders.values import describe_bytes
 
 SEPARATOR = ";"
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 MAX_LINE = 1 << 20
 # of a block, so that a file of tiny or broken lines needs no more memory than another
 MAX_LINES = 1 << 17

@@ -44,6 +44,7 @@ union all
 select l.fid, null from {candidates} c join {target} l on l.fid = c.fid
 where not exists (select from {staged} s where s.id = l.id)
 """
+FORGOTTEN = "delete from provenance.known where collection = %s"
 KEPT = """
 insert into provenance.known (collection, version) select collection, version from provenance.collection
 where collection = %s on conflict (collection) do update set version = excluded.version
@@ -103,13 +104,30 @@ def remember(connection: Connection, table: Table, target: sql.Identifier, known
     if known and known.rows:
         _execute(connection, FORGET, table)
         _execute(connection, REMEMBER, table, target)
-    elif _may_be_replaced(connection, table):
-        connection.execute("call provenance.keep_fingerprints(%s)", [table.collection])
-        _execute(connection, REMEMBER_ALL, table, target)
-    else:
-        connection.execute("delete from provenance.known where collection = %s", [table.collection])
+    elif not _replace(connection, table, target):
+        connection.execute(FORGOTTEN, [table.collection])
         return
     connection.execute(KEPT, [table.collection])
+
+
+def remember_ahead(connection: Connection, table: Table, target: sql.Identifier) -> bool:
+    """The same before that transaction, for a table that it will publish. Where true, `confirm` belongs into it."""
+    with connection.transaction():
+        connection.execute(FORGOTTEN, [table.collection])
+        return _replace(connection, table, target)
+
+
+def confirm(connection: Connection, table: Table) -> None:
+    """What was remembered ahead is in use from now on."""
+    connection.execute(KEPT, [table.collection])
+
+
+def _replace(connection: Connection, table: Table, target: sql.Identifier) -> bool:
+    if not _may_be_replaced(connection, table):
+        return False
+    connection.execute("call provenance.keep_fingerprints(%s)", [table.collection])
+    _execute(connection, REMEMBER_ALL, table, target)
+    return True
 
 
 def _may_be_replaced(connection: Connection, table: Table) -> bool:

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from loaders import rebuild
 from loaders.fingerprint import Known
-from loaders.known import remember
+from loaders.known import confirm, remember, remember_ahead
 from loaders.manifest import Manifest
 from loaders.progress import Progress
 from loaders.report import Report
@@ -81,6 +81,18 @@ REBUILD_SHARE = 0.3
 ANALYZE_SHARE = 0.1
 
 
+# what provenance.collection says of a table's content
+Measures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table that only has to be put into its place. `remembered`: its fingerprints are written, too."""
+
+    measures: Measures
+    remembered: bool
+
+
 @dataclass(frozen=True)
 class Publication:
     """What publishes: its report, the values of its rows, and where the rows come from, for SQL.
@@ -96,19 +108,23 @@ class Publication:
     values: dict[str, Any]
     made_by: sql.Composable | None = None
     first: frozenset[str] = frozenset()
-    built: frozenset[str] = frozenset()
+    built: Mapping[str, Built] = field(default_factory=dict)
     known: Mapping[str, Known | None] = field(default_factory=dict)
 
 
 def build_ahead(
-    connection: Connection, tables: list[Table], publication: Publication, progress: Progress
-) -> frozenset[str]:
+    connection: Connection,
+    manifest: Manifest,
+    tables: list[Table],
+    publication: Publication,
+    progress: Progress,
+) -> dict[str, Built]:
     """Build tables of which nothing is live yet, before the transaction that publishes them: several sessions see them
-    and make their indexes at the same time. Gives the names; `values` needs the `delivery`.
+    and make their indexes at the same time. Gives what `built` is; `values` needs the `delivery`.
 
     Nobody reads them, and the next load replaces what a killed one left.
     """
-    built = []
+    built: dict[str, Built] = {}
     for table in tables:
         if (
             table.collection in publication.first
@@ -119,10 +135,12 @@ def build_ahead(
                 rebuild.create(connection, table)
                 _run(connection, INSERT_ALL, table, rebuild.new_table(table), publication)
             progress.step("index", None)
-            with publication.report.timed("index"):
-                rebuild.index_together(connection, table)
-            built.append(table.collection)
-    return frozenset(built)
+            target = rebuild.new_table(table)
+            with publication.report.timed("index"), rebuild.indexing(connection, table):
+                measures = _measure(connection, target, manifest.collections[table.collection].date)
+                remembered = table.collection in publication.known and remember_ahead(connection, table, target)
+                built[table.collection] = Built(measures, remembered)
+    return built
 
 
 def make_live(
@@ -135,8 +153,8 @@ def make_live(
     """Bring the outcome of each table into effect, the last thing in the caller's transaction, and tell the servers."""
     rebuilt = []
     for table in tables:
-        target = table.live
-        if table.collection in publication.built:
+        target, built = table.live, publication.built.get(table.collection)
+        if built:
             rebuild.add_keys(connection, table)
             rebuilt.append(table)
             target = rebuild.new_table(table)
@@ -146,8 +164,12 @@ def make_live(
             target = rebuild.new_table(table)
         else:
             _amend(connection, table, publication)
-        version = _update_state(connection, table, target, manifest, publication.values)
-        if table.collection in publication.known:
+        date = manifest.collections[table.collection].date
+        measures = built.measures if built else _measure(connection, target, date)
+        version = _update_state(connection, table, manifest, publication.values, measures)
+        if built and built.remembered:
+            confirm(connection, table)
+        elif not built and table.collection in publication.known:
             remember(connection, table, target, publication.known[table.collection])
         event = Jsonb({"collection": table.collection, "version": version})
         connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
@@ -204,16 +226,18 @@ def _run(
     return connection.execute(query, publication.values).rowcount
 
 
-def _update_state(
-    connection: Connection, table: Table, target: sql.Identifier, manifest: Manifest, values: dict[str, Any]
-) -> int:
-    date = manifest.collections[table.collection].date
+def _measure(connection: Connection, target: sql.Identifier, date: str | None) -> Measures:
     # a statement of its own, because several processes read for a select, never for an insert
     query = sql.SQL(EXTENT).format(target=target, date=sql.Identifier(date) if date else sql.SQL("null::date"))
     found = connection.execute(query).fetchone()
     assert found  # noqa: S101 - an aggregate gives a row
-    names = ("features", "bbox", "half_width", "half_height", "first_date", "last_date")
-    state = dict(zip(names, found, strict=True)) | {"collection": table.collection, "dataset": manifest.dataset}
+    return dict(zip(("features", "bbox", "half_width", "half_height", "first_date", "last_date"), found, strict=True))
+
+
+def _update_state(
+    connection: Connection, table: Table, manifest: Manifest, values: dict[str, Any], measures: Measures
+) -> int:
+    state = {**measures, "collection": table.collection, "dataset": manifest.dataset}
     row = connection.execute(STATE, {**state, **values}).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row
     return row[0]

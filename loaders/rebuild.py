@@ -7,8 +7,9 @@ transaction. What the transaction does not reach leaves nothing.
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -112,9 +113,10 @@ def index(connection: Connection, table: Table) -> None:
     connection.execute(sql.SQL("analyze {}").format(new_table(table)))
 
 
-def index_together(connection: Connection, table: Table) -> None:
-    """The indexes of the live table by several sessions at once, for a table that all of them see; `add_keys` comes
-    later. And statistics for the planner.
+@contextmanager
+def indexing(connection: Connection, table: Table) -> Iterator[None]:
+    """The indexes of the live table by several sessions at once while the block runs, for a table that all of them see;
+    `add_keys` comes later. Then statistics for the planner.
     """
     todo: SimpleQueue[str] = SimpleQueue()
     for _, _, made in _find_indexes(connection, table):
@@ -124,6 +126,7 @@ def index_together(connection: Connection, table: Table) -> None:
         pool = stack.enter_context(ThreadPoolExecutor(len(sessions), "index"))
         work = [pool.submit(_make_indexes, session, todo) for session in sessions]
         try:
+            yield
             for each in as_completed(work):
                 each.result()
         except BaseException:
