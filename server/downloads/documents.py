@@ -9,7 +9,7 @@ from server.exports.cuts import Cut
 from server.exports.kinds import OFFERED
 from server.exports.shelf import Offer
 from server.links import Link, link
-from server.negotiation import JSON
+from server.negotiation import HTML, JSON
 
 TEXT = "text/plain"
 
@@ -77,8 +77,10 @@ def _percent(found: dict[str, Any]) -> int:
 
 def _status_links(exchange: Exchange, collection: Collection, key: str, cut: Cut | None) -> list[Link]:
     at = ("collections", collection.id)
+    page = exchange.format == "html"
     links = [
-        *exchange.links_self(),
+        link("alternate" if page else "self", exchange.href(*at, "download", key, f="json"), JSON),
+        link("self" if page else "alternate", exchange.href(*at, "download", key, f="html"), HTML),
         link("collection", exchange.href(*at), JSON, collection.title.in_(exchange.lang)),
     ]
     if cut:

@@ -75,7 +75,7 @@ class TableSource:
         self._table = sql.Identifier("geobasis", extract.collection.id)
         self._collection = extract.collection
         self._where, self._parameters = extract.where()
-        self._advance = advance
+        self._advance, self._done = advance, 0
         self.failure: Exception | None = None
         with self._turn() as edition:
             self.edition = edition
@@ -89,8 +89,11 @@ class TableSource:
         """See formats.source.Source. Raises Overtaken."""
         query = sql.SQL(ROWS).format(columns=columns, table=self._table, where=self._where)
         text = query.as_bytes()
+        self._advance(-self._done)
+        self._done = 0
         for low, high, count in self._bounds:
             yield self._read_batch(text, {**self._parameters, "x_low": low, "x_high": high})
+            self._done += count
             self._advance(count)
 
     def _read_batch(self, text: bytes, values: dict[str, Any]) -> TupleRow:

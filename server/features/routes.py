@@ -22,7 +22,15 @@ from server.exchange import (
     validators,
 )
 from server.features.answers import Wanted, answer_features, choose_variant, to_single
-from server.features.heads import headers_features, headers_items, link_texts, links_items, links_profile, memento
+from server.features.heads import (
+    coordinates_of,
+    headers_features,
+    headers_items,
+    link_texts,
+    links_items,
+    links_profile,
+    memento,
+)
 from server.features.item import place_text
 from server.features.page import Page
 from server.features.params import ItemsQuery, allowed_parameters, parse_items_query
@@ -118,6 +126,7 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
         sort=query.sort,
         selected=query.selection.properties,
         as_of=query.as_of,
+        coordinates=coordinates_of(exchange, query.collection.srid, CRS84, EVERYTHING),
     )
     headers = {**headers_features(exchange, shown.collection.srid, CRS84, EVERYTHING), **memento(page.past)}
     return respond(exchange, content, HTML, _marks(exchange, state), headers)
@@ -197,6 +206,7 @@ async def _item_page(exchange: Exchange, query: ItemQuery, content: bytes, past:
         document=feature,
         utm={"x": place[0], "y": place[1], "bbox": place[2]} if place else None,
         as_of=query.as_of,
+        coordinates=coordinates_of(exchange, query.collection.srid, CRS84, EVERYTHING),
     )
 
 
