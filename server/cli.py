@@ -27,6 +27,7 @@ from server.commands.shared import (
     open_database,
     read_settings,
     require_schema,
+    tell_of_tiles,
     to_packages,
 )
 from server.console import out, say
@@ -167,6 +168,8 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
     with open_current_database(settings) as opened:
         try:
             report, refusal = load_delivery(opened, settings, dataset, yielding=True, **options), None
+            if report.status == "published":
+                tell_of_tiles(opened, settings)
         except DeliveryRefused as error:
             report, refusal = error.report, error
     if as_json:

@@ -138,3 +138,13 @@ def refresh_search(database: Database, settings: Settings) -> None:
     from server.gazetteer import refresh  # noqa: PLC0415
 
     refresh(database.owner_url, read_collections(settings.collections_dir))
+
+
+def tell_of_tiles(database: Database, settings: Settings) -> None:
+    """Say where tiles stay as they were, because no worker is alive that makes them of what was published."""
+    from server.jobs.listing import WORKERS_ALIVE  # noqa: PLC0415
+
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        row = connection.execute(WORKERS_ALIVE.encode(), {"silence": 3 * settings.worker_heartbeat}).fetchone()
+    if row and not row[0]:
+        say("Tiles follow when a worker runs (opennrw worker; opennrw up has one), or now: opennrw tiles prepare")

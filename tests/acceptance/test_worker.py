@@ -83,7 +83,11 @@ def test_a_load_waits_is_shown_and_cancelled(opennrw: Run, example_deliveries: P
         (["jobs", "list", "--status", "odd"], 2, "'odd' is no state; it is one of accepted, running, successful"),
         (["load", "nix", "--background"], 1, "Error: There is no dataset 'nix'."),
         (["load", "dvg1", "--only", "adresse", "--background"], 1, "The dataset dvg1 has no collection 'adresse'."),
-        (["worker", "--queues", "load,odd"], 1, "Error: There is no queue 'odd'. Queues: downloads, load, maintenance, watch."),
+        (
+            ["worker", "--queues", "load,odd"],
+            1,
+            "Error: There is no queue 'odd'. Queues: downloads, load, maintenance, watch.",
+        ),
         (["watch", "remove", "dvg1"], 1, "Error: The dataset 'dvg1' is not watched. See `opennrw watch list`."),
         (["watch", "add", "nix"], 1, "Error: There is no dataset 'nix'."),
         (["watch", "add", "dvg1", "--every", "weekly"], 2, "'weekly' is no interval: a number and m, h or d, such as"),

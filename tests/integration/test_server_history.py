@@ -331,6 +331,7 @@ def test_tiles_show_the_state_as_it_was(town: Town) -> None:
     tileset = town.client.get("/collections/adresse/tiles/AdV_25832").json()
     level = tileset["tileMatrixSetLimits"][0]
     rows, cols = (range(level[f"minTile{side}"] - 1, level[f"maxTile{side}"] + 2) for side in ("Row", "Col"))
+    path = ""
     for moment, state in moments(town)[1::2]:
         seen = set()
         for place in itertools.product(rows, cols):

@@ -132,7 +132,10 @@ FIRST = DEFINITION["tileMatrices"][0]
             {"tileMatrices": [{**DEFINITION["tileMatrices"][0], "cornerOfOrigin": "bottomLeft"}]},
             "begin at the top left",
         ),
-        ({"tileMatrices": [{**DEFINITION["tileMatrices"][0], "id": "-1"}]}, "levels are numbered, begin at the top left"),
+        (
+            {"tileMatrices": [{**DEFINITION["tileMatrices"][0], "id": "-1"}]},
+            "levels are numbered, begin at the top left",
+        ),
         ({"tileMatrices": [{"id": "0"}]}, "It must be a tile matrix set (TMS 2.0)."),
     ],
 )

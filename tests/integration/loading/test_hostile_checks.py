@@ -101,10 +101,7 @@ def test_every_check_on_the_console(
     lines = capsys.readouterr().out.splitlines()
     assert "  passed: gebref: members: all are known" in lines
     assert "  passed: adresse: encoding: all texts are in the declared encoding" in lines
-    assert (
-        "  passed: adresse: unique: no key stands for two different rows; 1 row repeated, left out"
-        in lines
-    )
+    assert "  passed: adresse: unique: no key stands for two different rows; 1 row repeated, left out" in lines
     assert (
         "  not passed: adresse: date: 1 row rejected, the first: gebref.txt, line 2: "
         "datum 'x' is no date; it must look like 2026-07-01" in lines
