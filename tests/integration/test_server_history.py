@@ -143,6 +143,22 @@ def test_as_of_is_the_state_as_it_was(town: Town) -> None:
     assert town.features(asOf=zoned) == town.states[1][1]
 
 
+def test_tiles_show_the_state_as_it_was(town: Town) -> None:
+    """Also where nothing of today is: the limits of a tileset are those of what is live."""
+    tileset = town.client.get("/collections/adresse/tiles/AdV_25832").json()
+    level = tileset["tileMatrixSetLimits"][0]
+    rows, cols = (range(level[f"minTile{side}"] - 1, level[f"maxTile{side}"] + 2) for side in ("Row", "Col"))
+    path = ""
+    for moment, state in moments(town)[1::2]:
+        seen = set()
+        for place in itertools.product(rows, cols):
+            path = f"/collections/adresse/tiles/AdV_25832/{level['tileMatrix']}/{place[0]}/{place[1]}"
+            answer = town.client.get(path, params={"asOf": text(moment), "f": "json"})
+            seen |= {feature["id"] for feature in answer.json()["features"]}
+        assert seen == state.keys(), moment
+    assert town.client.get(path, params={"asOf": "1990-01-01T00:00:00Z"}).status_code == 204
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -324,19 +340,3 @@ def test_a_cursor_of_a_state_that_is_not_kept_is_410(town: Town) -> None:
         assert answer.status_code == 410
         assert GONE in answer.json()["detail"]
         assert answer.json()["remedy"] == "begin anew without cursor"
-
-
-def test_tiles_show_the_state_as_it_was(town: Town) -> None:
-    """Also where nothing of today is: the limits of a tileset are those of what is live."""
-    tileset = town.client.get("/collections/adresse/tiles/AdV_25832").json()
-    level = tileset["tileMatrixSetLimits"][0]
-    rows, cols = (range(level[f"minTile{side}"] - 1, level[f"maxTile{side}"] + 2) for side in ("Row", "Col"))
-    path = ""
-    for moment, state in moments(town)[1::2]:
-        seen = set()
-        for place in itertools.product(rows, cols):
-            path = f"/collections/adresse/tiles/AdV_25832/{level['tileMatrix']}/{place[0]}/{place[1]}"
-            answer = town.client.get(path, params={"asOf": text(moment), "f": "json"})
-            seen |= {feature["id"] for feature in answer.json()["features"]}
-        assert seen == state.keys(), moment
-    assert town.client.get(path, params={"asOf": "1990-01-01T00:00:00Z"}).status_code == 204
