@@ -31,6 +31,7 @@ from server.ui.pages import Pages
 
 HOST = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$")
 JSON_HTML = {"json": JSON, "html": HTML}
+Document = dict[str, Any]
 METADATA_CACHE = "public, max-age=60"
 COMMON_PARAMETERS = ("f", "lang")
 
@@ -243,13 +244,14 @@ def respond_unchanged(marks: Validators, headers: Mapping[str, str] | None = Non
 
 def respond_document(
     exchange: Exchange,
-    build: Callable[[], dict[str, Any]],
+    build: Callable[[], Document],
     template: str | None = None,
     *,
     marks: Validators | None = None,
+    to_xml: Callable[[Document], bytes] | None = None,
     **page: Any,
 ) -> Response:
-    """A metadata document as JSON or, by its template, as HTML.
+    """A metadata document as JSON or, by its template, as HTML, or, by `to_xml`, as XML.
 
     Made once for each state of the data: the ETag names all that its content depends on.
     """
@@ -258,11 +260,15 @@ def respond_document(
         return respond_unchanged(marks)
     kept = exchange.context.kept
     content = kept.get(marks.etag)
-    html = template is not None and exchange.format == "html"
     if content is None:
-        content = render(exchange, template, document=build(), **page) if template and html else orjson.dumps(build())
+        if template and exchange.format == "html":
+            content = render(exchange, template, document=build(), **page)
+        elif to_xml and exchange.format == "xml":
+            content = to_xml(build())
+        else:
+            content = orjson.dumps(build())
         kept.put(marks.etag, content)
-    return respond(exchange, content, HTML if html else exchange.formats[exchange.format], marks)
+    return respond(exchange, content, exchange.formats[exchange.format], marks)
 
 
 def render(exchange: Exchange, template: str, **page: Any) -> bytes:

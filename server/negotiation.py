@@ -19,6 +19,8 @@ HTML = "text/html"
 XML = "application/xml"
 MVT = "application/vnd.mapbox-vector-tile"
 
+GML = "application/gml+xml"
+
 # Asking for plain JSON is asking for any of these
 JSON_LIKE = frozenset({GEOJSON, SCHEMA_JSON, OPENAPI, PROBLEM})
 
@@ -98,8 +100,10 @@ def _number(value: str) -> float:
 
 
 def _names(media_type: str) -> tuple[str, ...]:
-    """The media type and, for what is JSON too, application/json."""
+    """The media type and, for what is JSON or XML too, application/json or application/xml."""
     name = media_type.partition(";")[0]
+    if name == GML:
+        return name, XML
     return (name, JSON) if media_type in JSON_LIKE else (name,)
 
 

@@ -165,6 +165,7 @@ def _formats() -> dict[str, Any]:
     """The parameter f as the kinds of resources have it."""
     kinds = {
         "f": ["json", "html"],
+        "coreFormat": ["json", "html", "xml"],
         "itemsFormat": ["html", *OF_ITEMS],
         "itemFormat": ["html", *OF_ITEM],
         "jsonFormat": ["json"],

@@ -125,11 +125,10 @@ def extent(state: State) -> dict[str, Any]:
 def _self_links(exchange: Exchange, collection: Collection) -> list[Link]:
     """Links to the collection itself: the same in the list and on its own page."""
     href = exchange.href("collections", collection.id)
-    title = collection.title.in_(exchange.lang)
-    chosen = exchange.format
+    begin, title = f"{href}{'&' if '?' in href else '?'}f=", collection.title.in_(exchange.lang)
     return [
-        link("self" if chosen == "json" else "alternate", f"{href}{'&' if '?' in href else '?'}f=json", JSON, title),
-        link("self" if chosen == "html" else "alternate", f"{href}{'&' if '?' in href else '?'}f=html", HTML, title),
+        link("self" if name == exchange.format else "alternate", f"{begin}{name}", media_type, title)
+        for name, media_type in exchange.formats.items()
     ]
 
 

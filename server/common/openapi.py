@@ -13,6 +13,8 @@ VERSION = "1.0.0"
 FILTER = ("filter", "filter-lang", "filter-crs")
 NAMED = ("properties", "exclude-properties", "sortby")
 SHARED = ("asOf", "skipGeometry", "zoom-level", "profile")
+# Besides JSON, of the documents that Features Part 1 has XML of, too
+CORE = {HTML: "html", XML: "html"}
 TILE = ("tileMatrixSetId", "tileMatrix", "tileRow", "tileCol")
 TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
@@ -68,7 +70,7 @@ def operation(
         "406": "NotAcceptable",
         "503": "Unavailable",
     }
-    kind = "f" if HTML in content else "jsonFormat"
+    kind = "coreFormat" if XML in content else "f" if HTML in content else "jsonFormat"
     return {
         "get": {
             "operationId": operation_id,
@@ -87,14 +89,14 @@ def ref(kind: str, name: str) -> dict[str, str]:
 
 def _service_paths() -> dict[str, Any]:
     return {
-        "/": operation("getLandingPage", "service", "Landing page", {JSON: "landingPage", HTML: "html"}),
+        "/": operation("getLandingPage", "service", "Landing page", {JSON: "landingPage", **CORE}),
         "/functions": operation("getFunctions", "service", "Functions of filters", {JSON: "object"}),
         "/conformance": operation(
-            "getConformanceDeclaration", "service", "Conformance classes", {JSON: "confClasses", HTML: "html"}
+            "getConformanceDeclaration", "service", "Conformance classes", {JSON: "confClasses", **CORE}
         ),
         "/api": operation("getApi", "service", "API definition", {OPENAPI: "object", HTML: "html"}),
         "/search": _search(),
-        "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", HTML: "html"}),
+        "/collections": operation("getCollections", "data", "Collections", {JSON: "collections", **CORE}),
         "/tileMatrixSets": operation(
             "getTileMatrixSetsList", "tiles", "Tile matrix sets", {JSON: "object", HTML: "html"}
         ),
@@ -132,7 +134,7 @@ def _collection_paths() -> dict[str, Any]:
     """What is alike for all collections."""
     at = "/collections/{collectionId}"
     table: dict[str, tuple[str, str, str, dict[str, str]]] = {
-        at: ("getCollection", "data", "Collection", {JSON: "collection", HTML: "html"}),
+        at: ("getCollection", "data", "Collection", {JSON: "collection", **CORE}),
         f"{at}/queryables": ("getQueryables", "data", "Queryables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/sortables": ("getSortables", "data", "Sortables", {SCHEMA_JSON: "object", HTML: "html"}),
         f"{at}/schema": ("getSchema", "data", "Schema", {SCHEMA_JSON: "object", HTML: "html", XML: "html"}),

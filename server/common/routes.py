@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from server.catalogue import Collection
 from server.common.areas import read_areas
+from server.common.core_xml import collection_xml, collections_xml, conformance_xml, landing_page_xml
 from server.common.documents import (
     collection_document,
     collections_document,
@@ -34,19 +35,21 @@ from server.formats.gml import SCHEMA_KEYS
 from server.formats.gml_schema import xml_schema
 from server.negotiation import HTML, JSON, OPENAPI, SCHEMA_JSON, XML
 
+CORE_FORMATS = {"json": JSON, "html": HTML, "xml": XML}
 API_FORMATS = {"json": OPENAPI, "html": HTML}
 SCHEMA_FORMATS = {"json": SCHEMA_JSON, "html": HTML}
 
 
 async def get_landing_page(request: Request) -> Response:
     """/"""
-    exchange = open_exchange(request)
-    return respond_document(exchange, lambda: landing_page(exchange), "landing.html")
+    exchange = open_exchange(request, CORE_FORMATS)
+    return respond_document(exchange, lambda: landing_page(exchange), "landing.html", to_xml=landing_page_xml)
 
 
 async def get_conformance(request: Request) -> Response:
     """/conformance"""
-    return respond_document(open_exchange(request), conformance_document, "conformance.html")
+    exchange = open_exchange(request, CORE_FORMATS)
+    return respond_document(exchange, conformance_document, "conformance.html", to_xml=conformance_xml)
 
 
 async def get_functions(request: Request) -> Response:
@@ -69,15 +72,19 @@ async def get_api_reference(request: Request) -> Response:
 
 async def get_collections(request: Request) -> Response:
     """/collections"""
-    exchange = open_exchange(request)
+    exchange = open_exchange(request, CORE_FORMATS)
     return respond_document(
-        exchange, lambda: collections_document(exchange), "collections.html", marks=_marks(exchange)
+        exchange,
+        lambda: collections_document(exchange),
+        "collections.html",
+        marks=_marks(exchange),
+        to_xml=collections_xml,
     )
 
 
 async def get_collection(request: Request) -> Response:
     """/collections/{collectionId}"""
-    exchange = open_exchange(request)
+    exchange = open_exchange(request, CORE_FORMATS)
     collection = exchange.collection()
     state = exchange.state(collection)
     return respond_document(
@@ -85,6 +92,7 @@ async def get_collection(request: Request) -> Response:
         lambda: collection_document(exchange, collection, state),
         "collection.html",
         marks=_marks(exchange, state.published),
+        to_xml=collection_xml,
         collection=collection,
         state=to_page_state(state),
         files=entries(exchange, collection),

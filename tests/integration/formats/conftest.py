@@ -57,21 +57,27 @@ class Mirror(etree.Resolver):
 
 
 @pytest.fixture(scope="session")
-def gml_schemas(standards: Path) -> Callable[[bytes], etree.XMLSchema]:
-    """`gml_schemas(schema of a collection)`: it with the standards' ones, for collections and features."""
-    folder = standards / "gml"
-    if not folder.is_dir():
-        pytest.skip(f"{os.environ['OPENNRW_STANDARDS']} has no folder gml with the XML Schemas of GML 3.2")
+def load_schema(standards: Path) -> Callable[..., etree.XMLSchema]:
+    """`load_schema(document, *imports)`: an XML Schema with those that it refers to, and further ones by namespace and
+    address, from copies of the standards' own.
+    """
     parser = etree.XMLParser(no_network=True)
-    parser.resolvers.add(Mirror(folder))
+    parser.resolvers.add(Mirror(standards / "gml"))
 
-    def load(own: bytes) -> etree.XMLSchema:
+    def load(own: bytes, *imports: tuple[str, str]) -> etree.XMLSchema:
         root = etree.fromstring(own, parser)
-        collected = etree.SubElement(root, "{http://www.w3.org/2001/XMLSchema}import")
-        collected.set("namespace", "http://www.opengis.net/ogcapi-features-1/1.0/sf")
-        collected.set("schemaLocation", "http://schemas.opengis.net/ogcapi/features/part1/1.0/xml/core-sf.xsd")
-        root.remove(collected)
-        root.insert(1, collected)
+        for namespace, location in imports:
+            given = {"namespace": namespace, "schemaLocation": location}
+            root.insert(1, etree.Element("{http://www.w3.org/2001/XMLSchema}import", given))
         return etree.XMLSchema(root)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def gml_schemas(standards: Path, load_schema: Callable[..., etree.XMLSchema]) -> Callable[[bytes], etree.XMLSchema]:
+    """`gml_schemas(schema of a collection)`: it with the standards' ones, for collections and features."""
+    if not (standards / "gml").is_dir():
+        pytest.skip(f"{os.environ['OPENNRW_STANDARDS']} has no folder gml with the XML Schemas of GML 3.2")
+    location = "http://schemas.opengis.net/ogcapi/features/part1/1.0/xml/core-sf.xsd"
+    return lambda own: load_schema(own, ("http://www.opengis.net/ogcapi-features-1/1.0/sf", location))
