@@ -44,11 +44,23 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool]) -> tuple[
             for member in chosen:
                 _extract(opened, member, target / PurePosixPath(member.filename).name)
     except BROKEN as error:
-        raise InvalidDelivery(
-            "archive", f"{archive.name} is not a whole zip file ({error}). Fetch it again."
-        ) from error
+        raise _broken(archive, error) from error
     names = [member.filename for member in members]
     return [n for n in names if wanted(n)], [n for n in names if not wanted(n)]
+
+
+def list_members(archive: Path) -> list[str]:
+    """Names of the members, without their folders. Raises InvalidDelivery."""
+    try:
+        _check_directory(archive)
+        with zipfile.ZipFile(archive) as opened:
+            return [PurePosixPath(member.filename).name for member in opened.infolist() if not member.is_dir()]
+    except BROKEN as error:
+        raise _broken(archive, error) from error
+
+
+def _broken(archive: Path, error: Exception) -> InvalidDelivery:
+    return InvalidDelivery("archive", f"{archive.name} is not a whole zip file ({error}). Fetch it again.")
 
 
 def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:

@@ -4,21 +4,23 @@ The publisher's key is (ART, KN): a city of its own is a Kreis and a Gemeinde wi
 """
 
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.batch import Sieve
-from loaders.shapes import Rule
+from loaders.recipe import Columns, Recipe
 from loaders.values import to_mask
 
 
-def require_art(art: str) -> Rule:
+def require_art(art: str) -> Recipe:
     """A layer's rows must all be of one ART, and have a key and a name."""
-    return partial(_require, art)
+    return Recipe(partial(_require, art))
 
 
-def _require(art: str, attributes: dict[str, pa.Array], sieve: Sieve) -> None:
+def _require(art: str, attributes: Columns, sieve: Sieve, path: Path) -> Columns:
+    del path
     kinds, keys = attributes["art"], attributes["kn"]
     other = ~to_mask(pc.equal(kinds, pa.scalar(art)))
     sieve.refuse(other, lambda i: f"ART is '{kinds[i]}', all rows of this layer must be '{art}'")
@@ -30,3 +32,4 @@ def _require(art: str, attributes: dict[str, pa.Array], sieve: Sieve) -> None:
     )
     unnamed = to_mask(attributes["gn"].is_null())
     sieve.refuse(unnamed, lambda _: "GN is empty, every area must have a name")
+    return attributes

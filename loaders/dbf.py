@@ -4,6 +4,7 @@ Not by GDAL, which makes numbers of any text, 2 March of 30 February, and ends a
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from loaders.values import to_mask
 
 DELETED = ord("*")
 HEAD, FIELD, END = 32, 32, 0x0D
+MIXED = "UTF-8 or CP1252"
 NO_DATE = pa.scalar("0" * 8)
 CHUNK = 1 << 16
 REPAIR = "Fetch the delivery again."
@@ -98,7 +100,7 @@ def _refused(path: Path, fault: str) -> InvalidDelivery:
 
 
 def to_texts(records: np.ndarray, column: Column, encoding: str, sieve: Sieve) -> pa.Array:
-    """A column's texts without their padding; of UTF-8 only claimed so, of cp1252 decoded."""
+    """A column's texts without their padding; of UTF-8 only claimed so, of cp1252 and of mixed ones decoded."""
     data = np.ascontiguousarray(records[:, column.start : column.start + column.width])
     offsets = np.arange(len(records) + 1, dtype=np.int32) * column.width
     buffers = pa.py_buffer(offsets.tobytes()), pa.py_buffer(data.tobytes())
@@ -106,9 +108,38 @@ def to_texts(records: np.ndarray, column: Column, encoding: str, sieve: Sieve) -
     texts: pa.Array = pc.ascii_rtrim(padded, characters=" \0")
     if column.kind == "D":
         texts = pc.if_else(pc.equal(texts, NO_DATE), None, texts)
-    if encoding == "CP1252" and data.size and data.max() > 127:
-        return _decode(texts, column.name, sieve)
-    return texts
+    if encoding == "UTF-8" or not data.size or data.max() <= 127:
+        return texts
+    return _decode(texts, column.name, sieve) if encoding == "CP1252" else _decode_mixed(texts, column, sieve)
+
+
+def _decode_mixed(texts: pa.Array, column: Column, sieve: Sieve) -> pa.Array:
+    """UTF-8 as it is, the rest from cp1252, noted as a repair; what is neither is left to who checks UTF-8."""
+    different: Any = texts.cast(pa.binary()).dictionary_encode()
+    decoded: list[bytes | None] = []
+    reasons: dict[int, str] = {}
+    for index, content in enumerate(different.dictionary.to_pylist()):
+        text, reason = _mend(content, column)
+        decoded.append(text)
+        if reason:
+            reasons[index] = reason
+    for row, index in enumerate(different.indices.to_pylist()) if reasons else ():
+        if index in reasons:
+            sieve.note_repair(row, reasons[index], different.dictionary[index].as_py(), "encoding")
+    mended = pa.array(decoded, pa.binary()).take(different.indices)
+    return pa.Array.from_buffers(pa.string(), len(mended), mended.buffers())
+
+
+def _mend(content: bytes, column: Column) -> tuple[bytes, str]:
+    """The text in UTF-8, and what was done to it."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        if error.end == column.width and error.reason == "unexpected end of data" and error.start:
+            return content[: error.start], f"{column.name} was cut within a character"
+        with suppress(UnicodeDecodeError):
+            return content.decode("cp1252").encode(), f"{column.name} was cp1252 in a table of UTF-8"
+    return content, ""
 
 
 def _decode(texts: pa.Array, name: str, sieve: Sieve) -> pa.Array:

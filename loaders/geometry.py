@@ -15,12 +15,11 @@ from loaders.wkb import MAX_BYTES, is_flat, sizes, type_codes
 
 SRID = 25832
 RULE = "geometry"
-POLYGON, MULTIPOLYGON = 3, 6  # the codes of WKB, and of shapely
-POINT = 1  # of WKB alone
+POINT, LINE, POLYGON, MULTILINE, MULTIPOLYGON = 1, 2, 3, 5, 6  # the codes of WKB; from 3 those of shapely, too
+LINE_OF_SHAPELY = 1
 WKB_NAMES = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
              "GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface",
              "Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle")  # fmt: skip
-ONE_PART = struct.pack("<BIII", 1, 0x20000000 | MULTIPOLYGON, SRID, 1)
 EWKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("east", "<f8"), ("north", "<f8")])
 
 
@@ -53,30 +52,49 @@ def multipolygons(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) ->
     """Areas from WKB whose eastings are too large by `false_east`; what cannot be made a valid area is rejected."""
     # what overflows or is no number is found by its outcome, row by row
     with np.errstate(all="ignore"):
-        return _to_areas(_parse(wkb, sieve), wkb, false_east, area, sieve)
+        return _to_areas(_parse(wkb, "polygons", (POLYGON, MULTIPOLYGON), sieve), wkb, false_east, area, sieve)
+
+
+def multilines(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
+    """Lines from WKB whose eastings are too large by `false_east`; those without any length are rejected."""
+    with np.errstate(all="ignore"):
+        shapes = _shift(_parse(wkb, "lines", (LINE, MULTILINE), sieve), false_east)
+        bounds = shapely.bounds(shapes)
+    area.refuse_outside(bounds, sieve)
+    sieve.refuse(~shapely.is_valid(shapes), lambda _: "the line has no length", RULE)
+    shapes[~sieve.good] = None
+    west, south, east, north = bounds.T
+    ewkb = _to_multi(shapes, shapely.get_type_id(shapes) == LINE_OF_SHAPELY, MULTILINE)
+    return Geometries(ewkb, (west + east) / 2, (south + north) / 2, np.zeros(len(shapes), np.bool_))
 
 
 def _to_areas(shapes: NDArray[np.object_], wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
-    if false_east:
-        # micrometres, so that taking the prefix away leaves no digits that the publisher did not write
-        shapes = shapely.transform(shapes, lambda xy: np.round(xy - [false_east, 0], 6))
+    shapes = _shift(shapes, false_east)
     area.refuse_outside(shapely.bounds(shapes), sieve)
     shapes[~sieve.good] = None
     repaired = repair(shapes, wkb, sieve)
     shapes = shapely.orient_polygons(shapes)
     west, south, east, north = shapely.bounds(shapes).T
-    return Geometries(_to_multipolygons(shapes), (west + east) / 2, (south + north) / 2, repaired)
+    ewkb = _to_multi(shapes, shapely.get_type_id(shapes) == POLYGON, MULTIPOLYGON)
+    return Geometries(ewkb, (west + east) / 2, (south + north) / 2, repaired)
 
 
-def _parse(wkb: pa.Array, sieve: Sieve) -> NDArray[np.object_]:
+def _shift(shapes: NDArray[np.object_], false_east: float) -> NDArray[np.object_]:
+    if not false_east:
+        return shapes
+    # micrometres, so that taking the prefix away leaves no digits that the publisher did not write
+    return shapely.transform(shapes, lambda xy: np.round(xy - [false_east, 0], 6))
+
+
+def _parse(wkb: pa.Array, kind: str, allowed: tuple[int, int], sieve: Sieve) -> NDArray[np.object_]:
     """Shapes in two dimensions; null where the row is rejected."""
     sieve.refuse(pc.is_null(wkb).to_numpy(zero_copy_only=False), lambda _: "the record has no geometry", RULE)
     codes = type_codes(wkb)
     sieve.refuse(codes == 0, lambda _: "the geometry is no WKB; the file is damaged", RULE)
-    areal = np.isin(codes, [POLYGON, MULTIPOLYGON])
-    sieve.refuse(~areal, lambda i: f"the geometry is a {_name(codes[i])}; only polygons are allowed here", RULE)
+    fitting = np.isin(codes, allowed)
+    sieve.refuse(~fitting, lambda i: f"the geometry is a {_name(codes[i])}; only {kind} are allowed here", RULE)
     _refuse_large(wkb, sieve)
-    sieve.refuse(~is_flat(wkb, codes), lambda _: "the parts of the MultiPolygon are no polygons", RULE)
+    sieve.refuse(~is_flat(wkb, codes), lambda i: f"the parts of the {_name(codes[i])} are no {kind}", RULE)
     contents = wkb.to_numpy(zero_copy_only=False)
     contents[~sieve.good] = None
     shapes = shapely.from_wkb(contents, on_invalid="ignore")
@@ -108,10 +126,10 @@ def _fault(wkb: bytes) -> str:
     return "unknown"
 
 
-def _to_multipolygons(shapes: NDArray[np.object_]) -> pa.Array:
-    """EWKB. What makes a polygon the only part is a head in front of it: quicker than another shape."""
+def _to_multi(shapes: NDArray[np.object_], single: NDArray[np.bool_], code: int) -> pa.Array:
+    """EWKB. What makes a shape the only part is a head in front of it: quicker than another shape."""
     wkb = shapely.to_wkb(shapes, byte_order=1)
-    single = shapely.get_type_id(shapes) == POLYGON
+    head = struct.pack("<BIII", 1, 0x20000000 | code, SRID, 1)
     wkb[~single] = shapely.to_wkb(shapely.set_srid(shapes[~single], SRID), byte_order=1, include_srid=True)
-    heads = pc.if_else(pa.array(single), pa.scalar(ONE_PART), pa.scalar(b""))
+    heads = pc.if_else(pa.array(single), pa.scalar(head), pa.scalar(b""))
     return pc.binary_join_element_wise(heads, pa.array(wkb, pa.binary()), pa.scalar(b""))

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +18,14 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from loaders.area import ZONE_PREFIX, Area
-from loaders.batch import Batch, Geometries, Sieve
+from loaders.area import ZONE_PREFIX
+from loaders.batch import Batch, Sieve
 from loaders.context import Context
 from loaders.errors import InvalidDelivery
-from loaders.geometry import multipolygons
 from loaders.manifest import CollectionSource, Manifest
+from loaders.recipe import TEXTS, Recipe, listed, nulls, take_ids
 from loaders.report import Reject
-from loaders.shapes import ARROW_TYPES, listed, quietly
+from loaders.shapes import quietly
 from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts
 
 ROWS = 20_000  # at once
@@ -38,6 +38,7 @@ from sqlite_schema where type in ('table', 'view')
 # OGR's types that a column of the manifest's type may have
 FITTING = {
     "text": {"OFTString"},
+    "verbatim": {"OFTInteger", "OFTInteger64", "OFTReal", "OFTString"},
     "date": {"OFTDate", "OFTDateTime", "OFTString"},
     "integer": {"OFTInteger", "OFTInteger64", "OFTReal", "OFTString"},
     "number": {"OFTInteger", "OFTInteger64", "OFTReal", "OFTString"},
@@ -45,22 +46,6 @@ FITTING = {
 FALSE_EASTS = {25832: 0.0, 4647: ZONE_PREFIX}
 
 BROKEN = (DataSourceError, DataLayerError, FeatureError, pa.ArrowException, sqlite3.Error)
-
-Columns = Mapping[str, pa.Array]
-Complete = Callable[[Columns, Sieve, Path], Columns]
-ToGeometries = Callable[[pa.Array, float, Area, Sieve], Geometries]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a layer's rows become a collection's: `complete` makes the table's columns of the file's.
-
-    `cut_at`: bytes that the publisher cuts texts down to.
-    """
-
-    complete: Complete
-    geometries: ToGeometries = multipolygons
-    cut_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,16 +175,15 @@ class _Reader:
             for name, kind in (self.source.columns | self.source.optional).items()
         }
         complete = self.recipe.complete(attributes, sieve, self.layer.path)
-        key = self.source.key
-        ids = complete[key] if key in complete else attributes[key]
+        ids, complete = take_ids(complete, attributes, self.source.key)
         false_east = _read_false_east(self.meta["crs"], self.layer)
         wkb = rows[self.meta["geometry_name"]]
-        geometries = self.recipe.geometries(wkb, false_east, self.manifest.area_of_use, sieve)
+        geometries = self.recipe.kind.convert(wkb, false_east, self.manifest.area_of_use, sieve)
         return sieve.batch(ids, complete, geometries), sieve.rejects(ids)
 
     def _parse(self, rows: pa.RecordBatch, name: str, kind: str, sieve: Sieve) -> pa.Array:
         if name not in self.names:
-            return pa.nulls(len(rows), ARROW_TYPES[kind])
+            return nulls(kind, len(rows))
         column = rows[self.names[name]]
         if kind == "number" and pa.types.is_floating(column.type):
             sieve.refuse(_is_infinite(column), lambda i: f"{name} is {column[i]}, which is no number")
@@ -209,7 +193,7 @@ class _Reader:
         texts = parse_texts(_to_text(column), name, sieve, self.recipe.cut_at)
         if kind == "date":
             return parse_dates(texts, name, self.source.since, sieve)
-        if kind == "text":
+        if kind in TEXTS:
             return texts
         return (parse_integers if kind == "integer" else parse_numbers)(texts, name, sieve)
 

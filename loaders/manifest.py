@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
-Columns = dict[Identifier, Literal["text", "date", "integer", "number"]]
+Columns = dict[Identifier, Literal["text", "verbatim", "date", "integer", "number"]]
 
 
 def _must_compile(pattern: str) -> str:
@@ -24,6 +24,9 @@ def _must_compile(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
     return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_must_compile)]
 
 
 class Strict(BaseModel):
@@ -57,7 +60,9 @@ class CollectionSource(Strict):
     """Where a collection's rows come from, and what must hold for them.
 
     `min`: features in the whole state at least; `key`: the column that tells rows apart; `columns`: name to type, in a
-    Shape file in upper case and cut to ten characters; `optional`: those that only some editions have; `date`: the
+    Shape file in upper case and cut to ten characters (`verbatim`: text, also where a file has it as a number);
+    `optional`: those that only some editions have; `layer`: its name in the files, for Shape files as a pattern;
+    `mixed`: texts that are not UTF-8 are cp1252, for some publishers' tables have rows of both; `date`: the
     column that says how current a row is; `since`: the year before which no date can lie; `rejected`: the largest share
     of rows that may be rejected, see checks.FEW_REJECTS; `volatile`: columns of the table whose change alone is no
     change of the feature, such as the date of the delivery in every row.
@@ -67,7 +72,8 @@ class CollectionSource(Strict):
     key: Identifier
     columns: Columns = Field(min_length=1)
     optional: Columns = Field(default_factory=dict)
-    layer: str | None = None
+    layer: Pattern | None = None
+    mixed: bool = False
     date: Identifier | None = None
     volatile: tuple[Identifier, ...] = Field(default=(), strict=False)
     rejected: float = Field(default=0.01, ge=0, le=1)
@@ -87,11 +93,13 @@ class Packages(Strict):
 
     The group `package` of the manifest's `file` gives a package's key; `column`, which every collection has, begins
     with it in all rows of the package. `shared`: packages may hold the same objects, of which the newest counts; then
-    `column` is the key itself.
+    `column` is the key itself. `member`: matches the names of an archive's members, and has a group `package`, too:
+    where the archive's own name does not tell its package.
     """
 
     column: Identifier
     shared: bool = False
+    member: Pattern | None = None
 
 
 class Manifest(Strict):
@@ -108,7 +116,7 @@ class Manifest(Strict):
     title: str
     url: str = Field(pattern=r"^https://.+/$")
     hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = Field(default=(), strict=False)
-    file: Annotated[str, AfterValidator(_must_compile)]
+    file: Pattern
     reads: tuple[Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")], ...] = Field(strict=False)
     area: Annotated[tuple[float, ...], AfterValidator(_must_be_area)] = Field(strict=False)
     collections: dict[str, CollectionSource] = Field(min_length=1)
@@ -119,6 +127,8 @@ class Manifest(Strict):
     def _name_packages(self) -> Self:
         if (self.packages is not None) != ("package" in re.compile(self.file).groupindex):
             raise ValueError("packages: where files are packages, `file` has a group `package`, and only there")
+        if self.packages and "package" not in re.compile(self.packages.member or self.file).groupindex:
+            raise ValueError("packages: `member` has no group `package`")
         undated = [name for name, source in self.collections.items() if source.date is None]
         if self.packages is not None and self.packages.shared and undated:
             raise ValueError(f"packages: shared objects are told by their date, and {undated[0]} names none")

@@ -5,12 +5,14 @@ column of theirs that begins with that key.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection, sql
 
+from loaders.archive import list_members
 from loaders.checks import LEAST_SHARE
 from loaders.errors import InvalidDelivery
 from loaders.manifest import Manifest
@@ -59,27 +61,51 @@ class Scope:
 
 
 def package_of(name: str, manifest: Manifest) -> str | None:
-    """The key of the package that a delivered file holds; None where the product has no packages."""
-    found = re.fullmatch(manifest.file, name) if manifest.packages else None
-    return found["package"] if found else None
+    """The key of the package that a file's name tells; None where it does not, or the product has no packages."""
+    if manifest.packages is None:
+        return None
+    patterns = (manifest.file, manifest.packages.member or manifest.file)
+    found = [match["package"] for pattern in patterns if (match := re.fullmatch(pattern, name))]
+    return next((package for package in found if package), None)
 
 
-def find_packages(names: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
+def read_package(path: Path, manifest: Manifest, origins: Mapping[str, str]) -> str:
+    """The package of an unpacked file, by its name or by that of the archive it was in. Raises InvalidDelivery."""
+    for name in (path.name, origins.get(path.name, "")):
+        if package := package_of(name, manifest):
+            return package
+    raise _untold(path.name, manifest)
+
+
+def find_packages(files: Mapping[str, Path | None], manifest: Manifest) -> tuple[str, ...]:
     """The packages that the delivered files hold, sorted; empty for a product without packages.
 
-    Raises InvalidDelivery for a file whose package cannot be told: its features would replace others'.
+    `files`: their names, and where they are, if they are here already. Raises InvalidDelivery for a file whose package
+    cannot be told: its features would replace others'.
     """
     if manifest.packages is None:
         return ()
-    keys = {name: package_of(name, manifest) for name in names}
+    keys = {name: package_of(name, manifest) or _package_within(path, manifest) for name, path in files.items()}
     unknown = sorted(name for name, key in keys.items() if not key)
     if unknown:
-        raise InvalidDelivery(
-            "files",
-            f"{unknown[0]} does not say which package it holds: the file's name must be like '{manifest.file}'. "
-            "Give the file under the publisher's name.",
-        )
+        raise _untold(unknown[0], manifest)
     return tuple(sorted({key for key in keys.values() if key}))
+
+
+def _package_within(path: Path | None, manifest: Manifest) -> str | None:
+    """The package of an archive whose members agree on one."""
+    if path is None or path.suffix.lower() != ".zip" or not (manifest.packages and manifest.packages.member):
+        return None
+    keys = {key for name in list_members(path) if (key := package_of(name, manifest))}
+    return keys.pop() if len(keys) == 1 else None
+
+
+def _untold(name: str, manifest: Manifest) -> InvalidDelivery:
+    return InvalidDelivery(
+        "files",
+        f"{name} does not say which package it holds: the file's name must be like '{manifest.file}'. "
+        "Give the file under the publisher's name.",
+    )
 
 
 def to_scope(manifest: Manifest, packages: tuple[str, ...]) -> Scope:

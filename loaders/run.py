@@ -90,7 +90,7 @@ class _Load:
         """Bring the stored files in, unless the same ones came in before."""
         digest = digest_delivery(self.manifest, stored)
         try:
-            packages = find_packages([file.record.name for file in stored], self.manifest)
+            packages = find_packages({file.record.name: file.path for file in stored}, self.manifest)
         except InvalidDelivery as error:
             Staging(self.connection, {}, self.options.progress)  # no row was read, none is rejected
             self._refuse_for(error, digest)

@@ -10,6 +10,7 @@ from pyproj.exceptions import CRSError
 from loaders.area import ZONE_PREFIX
 from loaders.dbf import Table, open_table
 from loaders.errors import InvalidDelivery
+from loaders.recipe import Kind
 from loaders.shp import HEAD, INDEX_ENTRY, Records
 
 ENCODINGS = {
@@ -26,9 +27,9 @@ UTM32 = {
 MAX_PRJ = 1 << 16
 # ESRI Shapefile Technical Description (1998)
 FILE_CODE = 9994
-POLYGONS = {5: "Polygon", 15: "PolygonZ", 25: "PolygonM"}
-OTHERS = {0: "nothing", 1: "points", 3: "lines", 8: "multipoints", 11: "points", 13: "lines", 18: "multipoints",
-          21: "points", 23: "lines", 28: "multipoints", 31: "multipatches"}  # fmt: skip
+CONTENTS = {0: "nothing", 1: "points", 3: "lines", 5: "polygons", 8: "multipoints", 11: "points", 13: "lines",
+            15: "polygons", 18: "multipoints", 21: "points", 23: "lines", 25: "polygons", 28: "multipoints",
+            31: "multipatches"}  # fmt: skip
 BATCH_BYTES = 16 << 20
 
 
@@ -72,19 +73,19 @@ def _read_start(path: Path) -> bytes:
         return opened.read(MAX_PRJ)
 
 
-def open_parts(shp: Path) -> Parts:
+def open_parts(shp: Path, kind: Kind) -> Parts:
     """Hold the parts against each other before anything reads their content. Raises InvalidDelivery."""
     shx, dbf = sibling(shp, ".shx"), sibling(shp, ".dbf")
     assert shx is not None  # noqa: S101 - the layer was seen to be whole
     assert dbf is not None  # noqa: S101
-    _check_header(shp)
+    _check_header(shp, kind)
     table, records = open_table(dbf), Records(shp, shx)
     if records.count != table.records or (shx.stat().st_size - HEAD) % INDEX_ENTRY.itemsize:
         raise _disagreeing(f"{shx.name} has {records.count} records, {dbf.name} has {table.records}")
     return Parts(table, records, min(records.batch(BATCH_BYTES), max(1, BATCH_BYTES // table.record_size)))
 
 
-def _check_header(shp: Path) -> None:
+def _check_header(shp: Path, wanted: Kind) -> None:
     header = _read_start(shp)[:HEAD]
     listed, size = int.from_bytes(header[24:28], "big") * 2, shp.stat().st_size
     kind = int.from_bytes(header[32:36], "little")
@@ -92,10 +93,10 @@ def _check_header(shp: Path) -> None:
         raise InvalidDelivery("files", f"{shp.name} does not begin like a Shape file. Fetch the delivery again.")
     if listed != size:
         raise _disagreeing(f"{shp.name} has {size} bytes, its header says {listed}")
-    if kind not in POLYGONS:
+    if kind not in wanted.types:
         raise InvalidDelivery(
             "geometry",
-            f"{shp.name} holds {OTHERS.get(kind, f'the unknown type {kind}')}; it must hold polygons. "
+            f"{shp.name} holds {CONTENTS.get(kind, f'the unknown type {kind}')}; it must hold {wanted.name}. "
             "Give the delivery that the loader is made for.",
         )
 

@@ -1,7 +1,8 @@
 """Shape files: which layers a delivery holds, whether they are whole, and their rows."""
 
+import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,51 +17,56 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from loaders.batch import Batch, Sieve
 from loaders.context import Context
-from loaders.dbf import DELETED, Column, to_texts
+from loaders.dbf import DELETED, MIXED, Column, to_texts
 from loaders.errors import InvalidDelivery
 from loaders.fingerprint import Mask, Prints
-from loaders.geometry import multipolygons
 from loaders.manifest import CollectionSource, Manifest
+from loaders.recipe import TEXTS, Recipe, listed, nulls, take_ids
 from loaders.report import Reject
 from loaders.shapefile import Parts, find_encoding, open_parts, read_false_east
 from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts
 
 PARTS = (".shp", ".shx", ".dbf", ".prj")
-ARROW_TYPES = {"text": pa.string(), "date": pa.date32(), "integer": pa.int32(), "number": pa.float64()}
 # dBASE's types that a column of the manifest's type may have
-FITTING = {"text": "C", "date": "CD", "integer": "CNF", "number": "CNF"}
+FITTING = {"text": "C", "verbatim": "CNF", "date": "CD", "integer": "CNF", "number": "CNF"}
 LONGEST_NAME = 10
-NAMES_SHOWN = 20
-
-Rule = Callable[[dict[str, pa.Array], Sieve], None]
 
 
-def stage_layers(context: Context, rules: dict[str, Rule]) -> None:
-    """Stage the wanted collections; `rules` say what must hold of their rows beyond the manifest.
-
-    Raises InvalidDelivery for an unknown or incomplete layer.
-    """
-    paths = find_layers(context)
-    for collection, path in paths.items():
-        _stage(context, collection, path, rules[collection])
+def stage_layers(context: Context, recipes: Mapping[str, Recipe]) -> None:
+    """Stage the wanted collections. Raises InvalidDelivery for an unknown or incomplete layer."""
+    for collection, paths in find_layers(context).items():
+        for path in paths:
+            _stage(context, collection, path, recipes[collection])
 
 
-def find_layers(context: Context) -> dict[str, Path]:
+def find_layers(context: Context) -> dict[str, list[Path]]:
     """The .shp of each wanted collection. Every .shp of the delivery must be known to the manifest."""
-    manifest = context.manifest
-    known = {source.layer: name for name, source in manifest.collections.items()}
+    sources = context.manifest.collections
+    found: dict[str, list[str]] = {name: [] for name in context.wanted}
     for path in context.files.values():
-        if path.suffix.lower() == ".shp" and path.stem.lower() not in known.keys() | manifest.ignored.keys():
-            raise InvalidDelivery(
-                "layers",
-                f"The layer {path.name} is unknown to the loader {manifest.dataset}, "
-                f"which knows {', '.join(map(str, known))}. "
-                f"If it is new, add it to loaders/{manifest.dataset}/source.yaml, under collections or ignored; "
-                "if it belongs to another dataset, load from a folder without it.",
-            )
+        if path.suffix.lower() == ".shp" and path.stem.lower() not in context.manifest.ignored:
+            collection = _recognise(path, context.manifest)
+            if collection in found:
+                found[collection].append(path.stem.lower())
     parts = {name.lower(): path for name, path in context.files.items()}
-    wanted = {name: str(layer) for layer, name in known.items() if name in context.wanted}
-    return {name: _whole(layer, name, parts, context.wanted) for name, layer in wanted.items()}
+    return {
+        name: [_whole(layer, name, parts, context.wanted) for layer in layers or [str(sources[name].layer)]]
+        for name, layers in found.items()
+    }
+
+
+def _recognise(path: Path, manifest: Manifest) -> str:
+    """The collection of a layer."""
+    known = {str(source.layer): name for name, source in manifest.collections.items()}
+    for layer, name in known.items():
+        if re.fullmatch(layer, path.stem, re.IGNORECASE):
+            return name
+    raise InvalidDelivery(
+        "layers",
+        f"The layer {path.name} is unknown to the loader {manifest.dataset}, which knows {', '.join(known)}. "
+        f"If it is new, add it to loaders/{manifest.dataset}/source.yaml, under collections or ignored; "
+        "if it belongs to another dataset, load from a folder without it.",
+    )
 
 
 def _whole(layer: str, collection: str, parts: dict[str, Path], wanted: tuple[str, ...]) -> Path:
@@ -86,7 +92,7 @@ class _Reader:
     parts: Parts
     encoding: str
     false_east: float
-    rule: Rule
+    recipe: Recipe
     salt: bytes
 
     def sift(self, fids: np.ndarray, wkb: pa.Array) -> tuple[Batch, list[Reject]]:
@@ -100,12 +106,12 @@ class _Reader:
         attributes = {}
         for name, kind in (self.source.columns | self.source.optional).items():
             column = columns.get(_in_file(name))
-            attributes[name] = self._parse(records, column, kind, sieve) if column else _nulls(kind, len(fids))
-        self.rule(attributes, sieve)
-        self.parts.records.refuse_broken(fids, sieve)
-        geometries = multipolygons(wkb, self.false_east, self.manifest.area_of_use, sieve)
-        ids = attributes[self.source.key]
-        return sieve.batch(ids, attributes, geometries), sieve.rejects(ids)
+            attributes[name] = self._parse(records, column, kind, sieve) if column else nulls(kind, len(fids))
+        complete = self.recipe.complete(attributes, sieve, self.path)
+        ids, complete = take_ids(complete, attributes, self.source.key)
+        self.parts.records.refuse_broken(fids, sieve, self.recipe.kind.name)
+        geometries = self.recipe.kind.convert(wkb, self.false_east, self.manifest.area_of_use, sieve)
+        return sieve.batch(ids, complete, geometries), sieve.rejects(ids)
 
     def read_unknown(self, recognise: Callable[[Prints], Mask]) -> Iterator[tuple[np.ndarray, pa.Array]]:
         """What `_read` gives, without the records that are known."""
@@ -124,22 +130,22 @@ class _Reader:
         texts = parse_texts(to_texts(records, column, self.encoding, sieve), column.name, sieve)
         if kind == "date":
             return parse_dates(texts, column.name, self.source.since, sieve)
-        if kind == "text":
+        if kind in TEXTS:
             return texts
         return (parse_integers if kind == "integer" else parse_numbers)(texts, column.name, sieve)
 
 
-def _stage(context: Context, collection: str, path: Path, rule: Rule) -> None:
+def _stage(context: Context, collection: str, path: Path, recipe: Recipe) -> None:
     source = context.manifest.collections[collection]
     try:
         false_east = read_false_east(path)
-        parts = open_parts(path)
+        parts = open_parts(path, recipe.kind)
         _require_columns(path, source, parts.table.columns)
         context.staging.count(collection, parts.table.count_live())
-        encoding = find_encoding(path, parts.table)
+        encoding = MIXED if source.mixed else find_encoding(path, parts.table)
         readers = pyogrio.__version__, pyogrio.__gdal_version__
         salt = context.staging.salt(context.manifest, collection, parts.table.columns, encoding, false_east, readers)
-        reader = _Reader(path, source, context.manifest, parts, encoding, false_east, rule, salt)
+        reader = _Reader(path, source, context.manifest, parts, encoding, false_east, recipe, salt)
         known = context.staging.knows(collection)
         recognise = partial(context.staging.recognise, collection)
         for fids, wkb in reader.read_unknown(recognise) if known else _read(path, parts.batch):
@@ -204,15 +210,6 @@ def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column
 
 def _in_file(name: str) -> str:
     return name.upper()[:LONGEST_NAME]
-
-
-def listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more
-
-
-def _nulls(kind: str, count: int) -> pa.Array:
-    return pa.nulls(count, ARROW_TYPES[kind])
 
 
 def _raw(records: np.ndarray, columns: tuple[Column, ...], index: int) -> str:

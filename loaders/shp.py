@@ -19,10 +19,12 @@ from loaders.wkb import MAX_BYTES
 RULE = "geometry"
 HEAD, RECORD_HEAD = 100, 8
 INDEX_ENTRY = np.dtype([("offset", ">i4"), ("words", ">i4")])
-NULL, POLYGON = 0, 5
+NULL = 0
+POINT_BYTES = 20
 # words from the start of a polygon: its type, box of four doubles, number of rings, of vertices, starts of the rings
 RINGS, VERTICES, STARTS = 9, 10, 11
 POINT = np.arange(4)
+PARTS = {"polygons": "rings", "lines": "parts"}
 BLOCK = 16_384
 BATCHES = tuple(BLOCK >> shift for shift in range(15))
 
@@ -94,14 +96,21 @@ class Records:
                 ]
             )
 
-    def refuse_broken(self, fids: Ints, sieve: Sieve) -> None:
-        """Reject the records that contradict themselves and those whose rings are not closed. `fids` count from 0."""
+    def refuse_broken(self, fids: Ints, sieve: Sieve, kind: str) -> None:
+        """Reject the records that contradict themselves and those whose rings are not closed. `fids` count from 0.
+
+        `kind`: points, lines or polygons. Lines are written as the rings of polygons are, and need not be closed.
+        """
         first = int(fids[0])
         starts, sizes = (part[fids - first] for part in self._read_index(first, int(fids[-1]) - first + 1))
         # anew for each block: pages that were read would stay in memory as long as the map does
         words = np.memmap(self.shp, "<i4", "r", shape=(self.shp.stat().st_size // 4,))
         at = starts // 4
         null = words[at] == NULL
+        if kind == "points":
+            short = ~null & (sizes < POINT_BYTES)
+            sieve.refuse(short, lambda i: f"the record of a point has {sizes[i]} bytes, which are too few", RULE)
+            return
         room = (sizes // 4 > STARTS) & (at + STARTS < len(words))
         at = np.where(room, at, 0)
         rings, vertices = (words[at + part].astype(np.int64) for part in (RINGS, VERTICES))
@@ -109,14 +118,14 @@ class Records:
         sieve.refuse(
             ~null & ~fits,
             lambda i: (
-                f"the record says that it has {rings[i]} rings and {vertices[i]} vertices, "
+                f"the record says that it has {rings[i]} {PARTS[kind]} and {vertices[i]} vertices, "
                 f"which do not fit into its {sizes[i]} bytes"
             ),
             RULE,
         )
         usable = np.flatnonzero(~null & fits)
         faults = _check_rings(words, at[usable], rings[usable], vertices[usable])
-        for reason, owners in faults.items():
+        for reason, owners in faults.items() if kind == "polygons" else list(faults.items())[:1]:
             sieve.refuse(np.isin(np.arange(len(fids)), usable[owners]), lambda _, reason=reason: reason, RULE)
 
 
@@ -133,6 +142,6 @@ def _check_rings(words: np.ndarray, at: Ints, rings: Ints, vertices: Ints) -> di
     first_points, last_points = (words[(points + 4 * position)[:, None] + POINT] for position in (begin, end))
     unclosed = (first_points != last_points).any(axis=1) & ~wrong
     return {
-        "the rings of the record begin where it has no vertices": np.unique(owner[wrong]),
+        "the parts of the record begin where it has no vertices": np.unique(owner[wrong]),
         "a ring is not closed: its last vertex must be its first": np.unique(owner[unclosed]),
     }

@@ -127,3 +127,17 @@ def join_texts(*columns: pa.Array) -> pa.Array:
 def to_mask(condition: pa.Array) -> Mask:
     """A condition as a numpy mask; unknown counts as false."""
     return condition.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def read_numbers(column: pa.Array) -> pa.Array:
+    """Text as people write it (1.250,00 or 0,8) as float64; null where it is no number, which is no fault."""
+    grouped = pc.match_substring_regex(column, r"^[0-9]{1,3}(\.[0-9]{3})+(,[0-9]{1,30})?$")
+    plain: Any = pc.if_else(grouped, pc.replace_substring(column, ".", ""), column)
+    plain = pc.replace_substring(plain, ",", ".")
+    return pc.if_else(pc.match_substring_regex(plain, r"^[0-9]{1,30}(\.[0-9]{1,30})?$"), plain, None).cast(pa.float64())
+
+
+def pad_digits(column: pa.Array, width: int) -> pa.Array:
+    """Keys of digits with the zeros before them that a table of numbers has lost; other text stays as it is."""
+    whole = pc.replace_substring_regex(column, r"^([0-9]+)\.0*$", r"\1")
+    return pc.if_else(pc.match_substring_regex(whole, "^[0-9]+$"), pc.utf8_lpad(whole, width, "0"), whole)

@@ -1,6 +1,7 @@
 """What WKB says of itself, read before GEOS is: it follows collections in collections until the stack is full."""
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from loaders.batch import Mask
 
-MULTIPOLYGON = 6
+LINE, POLYGON, MULTILINE, MULTIPOLYGON = 2, 3, 5, 6
 MAX_BYTES = 16_000_000  # a million vertices; the boundary of the whole state has 63,315 (DVG1)
 # so few bytes cannot hold more levels than a stack has room for
 SHALLOW = 16_384
@@ -37,19 +38,20 @@ def type_codes(wkb: pa.Array) -> NDArray[np.uint32]:
 
 
 def is_flat(wkb: pa.Array, codes: NDArray[np.uint32]) -> Mask:
-    """False for large multipolygons whose parts are anything but polygons."""
+    """False for large multipolygons whose parts are anything but polygons, and the like of lines."""
     large = sizes(wkb) > SHALLOW
     flat = np.ones(len(wkb), np.bool_)
-    for index in np.flatnonzero(large & (codes == MULTIPOLYGON)).tolist():
-        flat[index] = _has_only_polygons(wkb[index].as_py())
+    for code, skip in ((MULTIPOLYGON, _skip_polygon), (MULTILINE, _skip_line)):
+        for index in np.flatnonzero(large & (codes == code)).tolist():
+            flat[index] = _has_only(wkb[index].as_py(), code, skip)
     return flat
 
 
-def _has_only_polygons(wkb: bytes) -> bool:
+def _has_only(wkb: bytes, code: int, skip: Callable[[bytes, int], int]) -> bool:
     try:
-        position, count = _after_head(wkb, 0, MULTIPOLYGON)
+        position, count = _after_head(wkb, 0, code)
         for _ in range(count):
-            position = _skip_polygon(wkb, position)
+            position = skip(wkb, position)
     except (struct.error, ValueError):
         return False
     return position <= len(wkb)
@@ -57,12 +59,21 @@ def _has_only_polygons(wkb: bytes) -> bool:
 
 def _skip_polygon(wkb: bytes, position: int) -> int:
     order, dimensions = _read_head(wkb, position)[:2]
-    position, rings = _after_head(wkb, position, 3)
+    position, rings = _after_head(wkb, position, POLYGON)
     for _ in range(rings):
         (vertices,) = struct.unpack_from(order + "I", wkb, position)
         position += 4 + 8 * dimensions * vertices
         if position > len(wkb):
             raise ValueError(position)
+    return position
+
+
+def _skip_line(wkb: bytes, position: int) -> int:
+    dimensions = _read_head(wkb, position)[1]
+    position, vertices = _after_head(wkb, position, LINE)
+    position += 8 * dimensions * vertices
+    if position > len(wkb):
+        raise ValueError(position)
     return position
 
 

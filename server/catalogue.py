@@ -3,6 +3,7 @@
 An unknown key, a wrong type or a double key is an error that names file and line.
 """
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -166,6 +167,20 @@ class Tiles(Strict):
         return tuple(name for name in self.properties if self.first.get(name, self.minzoom) <= zoom)
 
 
+class Licence(Strict):
+    """Licence of the data."""
+
+    title: str
+    url: str
+
+
+class Rights(Strict):
+    """Whose the data is, as its publisher wants to be named, and what may be done with it."""
+
+    attribution: Text
+    licence: Licence
+
+
 class Found(Strict):
     """What /search finds in a collection: its features by their names, or several that share a name, as addresses
     share their street.
@@ -204,6 +219,8 @@ class Collection(Strict):
     """A published collection: one table of schema geobasis; `srid` is the EPSG code of its geometries, which are in
     x, y order. `text`: properties whose words the parameter q looks for; an index of geobasis.words(...) serves it.
     `area`: the property with the official municipality key (AGS), whose beginning names district and region, too.
+    `rights`: where they differ from those of the service's other data.
+    `datetime`: the property with a feature's day, or with the first one if `datetime_end` names that with the last.
     """
 
     id: str = Field(pattern=IDENTIFIER)
@@ -215,9 +232,11 @@ class Collection(Strict):
     srid: int = STORAGE_SRID
     label: str | None = None
     datetime: str | None = None
+    datetime_end: str | None = None
     area: str | None = None
     properties: tuple[Property, ...] = Field(strict=False)
     tiles: Tiles
+    rights: Rights | None = None
     text: tuple[str, ...] = Field(default=(), strict=False)
     search: tuple[Found, ...] = Field(default=(), strict=False)
 
@@ -238,6 +257,11 @@ class Collection(Strict):
     def parameters(self) -> tuple[Property, ...]:
         """Queryables that are query parameters, too (Features Part 3, /req/queryables-query-parameters/parameters)."""
         return (ID, *(p for p in self.queryables if not p.type.endswith("[]")))
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The properties with a feature's first and last day; one where it has but one day, none without any."""
+        return tuple(name for name in (self.datetime, self.datetime_end) if name)
 
     @cached_property
     def parcel(self) -> Found | None:
@@ -263,6 +287,7 @@ class Collection(Strict):
     def _names_exist(self) -> Self:
         by_name = {p.name: p for p in self.properties}
         named = {"label": self.label, "datetime": self.datetime, "area": self.area}
+        named["datetime_end"] = self.datetime_end
         named |= {f"tiles.{n}": n for n in self.tiles.properties}
         named |= {f"text.{n}": n for n in self.text}
         named |= {f"search.{n}": n for found in self.search for n in found.properties}
@@ -271,8 +296,10 @@ class Collection(Strict):
                 raise ValueError(f"{key} names '{name}', which is not among the properties")
         if reserved := RESERVED & by_name.keys():
             raise ValueError(f"the property name '{min(reserved)}' is reserved; choose another column name")
-        if self.datetime and by_name[self.datetime].type != "date":
-            raise ValueError(f"datetime names '{self.datetime}', which is not of type date")
+        if undated := [n for n in self.days if by_name[n].type != "date"]:
+            raise ValueError(f"datetime names '{undated[0]}', which is not of type date")
+        if self.datetime_end and not self.datetime:
+            raise ValueError("datetime_end needs datetime, which names the first day")
         if self.area and not (by_name[self.area].queryable and by_name[self.area].type == "string"):
             raise ValueError(f"area names '{self.area}', which is not a queryable of type string")
         if untold := [n for n in self.text if by_name[n].type != "string"]:
@@ -293,13 +320,6 @@ class Provider(Strict):
     email: str | None = None
 
 
-class Licence(Strict):
-    """Licence of the data."""
-
-    title: str
-    url: str
-
-
 class Service(Strict):
     """config/service.yaml: what the landing page says."""
 
@@ -309,6 +329,18 @@ class Service(Strict):
     provider: Provider
     attribution: Text
     licence: Licence
+
+    def rights_of(self, collection: Collection) -> Rights:
+        """Its own, or those of the service's data."""
+        return collection.rights or Rights(attribution=self.attribution, licence=self.licence)
+
+    def attribution_of(self, collections: Iterable[Collection], lang: Language) -> str:
+        """Every publisher once."""
+        return "; ".join(dict.fromkeys(self.rights_of(c).attribution.in_(lang) for c in collections))
+
+    def licence_of(self, collections: Iterable[Collection]) -> str:
+        """The URL of every licence once."""
+        return "; ".join(dict.fromkeys(self.rights_of(c).licence.url for c in collections))
 
 
 Model = TypeVar("Model", bound=Strict)

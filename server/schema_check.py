@@ -83,7 +83,7 @@ def differences(collection: Collection, columns: dict[str, str] | None, indexed:
         for name in columns.keys() - expected.keys()
     ]
     searched = {p.name for p in collection.queryables} | {"fid", "id", "geom"}
-    searched |= {collection.datetime} if collection.datetime else set()
+    searched |= set(collection.days)
     found += [
         f"{where}: '{name}' can be searched, so {table} needs an index that begins with it: "
         f"create index on {table} ({name}, fid)."

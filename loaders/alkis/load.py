@@ -4,17 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.batch import Sieve
 from loaders.coded import find_codes
 from loaders.context import Context
-from loaders.errors import InvalidDelivery
-from loaders.geometry import points_of
-from loaders.geopackage import Columns, Recipe, stage_geopackages
-from loaders.packages import package_of
+from loaders.geopackage import stage_geopackages
+from loaders.packages import read_package
 from loaders.parcels import parse_marks, split_marks, split_uses
+from loaders.recipe import POINTS, Columns, Recipe, repeated
 from loaders.values import to_mask
 
 WIDTH = 254  # bytes of the schema's text fields
@@ -25,11 +23,11 @@ Own = Callable[[Columns, Sieve], Columns]
 
 def load(context: Context) -> None:
     """Stage the delivery's rows."""
-    packages = {path: read_package(path, context) for path in context.files.values()}
+    packages = {path: read_package(path, context.manifest, context.origins) for path in context.files.values()}
 
     def recipe(own: Own) -> Recipe:
         def complete(columns: Columns, sieve: Sieve, path: Path) -> Columns:
-            return {**_identify(columns, sieve), **own(columns, sieve), "paket": _repeated(packages[path], sieve)}
+            return {**_identify(columns, sieve), **own(columns, sieve), "paket": repeated(packages[path], sieve)}
 
         return Recipe(complete, cut_at=WIDTH)
 
@@ -37,7 +35,7 @@ def load(context: Context) -> None:
         context,
         {
             "flurstueck": recipe(_parcel_with_uses),
-            "flurstueck_punkt": replace(recipe(_parcel), geometries=points_of),
+            "flurstueck_punkt": replace(recipe(_parcel), kind=POINTS),
             "gebaeude_bauwerk": recipe(_nothing),
             "katasterbezirk": recipe(_require_key("schluessel")),
             "nutzung": recipe(_use),
@@ -45,22 +43,6 @@ def load(context: Context) -> None:
             "verwaltungseinheit": recipe(_nothing),
         },
     )
-
-
-def read_package(path: Path, context: Context) -> str:
-    """The district of a file, by its name or by that of the archive it was in."""
-    for name in (path.name, context.origins.get(path.name, "")):
-        if package := package_of(name, context.manifest):
-            return package
-    raise InvalidDelivery(
-        "files",
-        f"{path.name} does not say of which district it is: its name, or that of its archive, must be like "
-        f"'{context.manifest.file}'. Give the file under the publisher's name.",
-    )
-
-
-def _repeated(text: str, sieve: Sieve) -> pa.Array:
-    return pa.array([text], pa.string()).take(pa.array([0] * len(sieve.lines)))
 
 
 def _identify(columns: Columns, sieve: Sieve) -> Columns:

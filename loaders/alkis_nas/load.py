@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from loaders.alkis.load import read_package
 from loaders.alkis_nas.features import read_feature
 from loaders.batch import Batch, Sieve
 from loaders.coded import find_texts
@@ -17,6 +16,7 @@ from loaders.errors import InvalidDelivery
 from loaders.geometry import RULE, multipolygons
 from loaders.gml import GeometryError, find_srs, to_false_east, to_wkb
 from loaders.manifest import CollectionSource, Manifest
+from loaders.packages import read_package
 from loaders.parcels import parse_marks, split_marks
 from loaders.report import Reject
 from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts, to_mask
@@ -32,7 +32,7 @@ Columns = dict[str, pa.Array]
 def load(context: Context) -> None:
     """Stage the delivery's rows."""
     for path in context.files.values():
-        package = read_package(path, context)
+        package = read_package(path, context.manifest, context.origins)
         blocks = {name: _Block(path, context.manifest, name, package) for name in context.wanted}
         for feature, srs in _features(path, context.wanted):
             block = blocks[COLLECTIONS[feature.name]]

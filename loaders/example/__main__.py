@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from loaders.example.options import ExampleOptions
+from loaders.example.products import write_products
 from loaders.example.write import write_cadastre, write_deliveries
 
 
@@ -18,12 +19,15 @@ def main() -> int:
     parser.add_argument("--date", type=dt.date.fromisoformat, default=default.date, help="YYYY-MM-DD (%(default)s)")
     parser.add_argument("--changes", type=float, default=default.changes, help="share changed since then (%(default)s)")
     parser.add_argument("--districts", type=int, default=0, metavar="N", help="ALKIS of the first N districts as well")
+    parser.add_argument("--products", action="store_true", help="the products of the state's other publishers as well")
     given = parser.parse_args()
     try:
         options = ExampleOptions(given.addresses, given.seed, given.date, given.changes)
         folders = write_deliveries(given.to, options)
         if given.districts:
             folders |= write_cadastre(given.to, options, given.districts)
+        if given.products:
+            folders |= write_products(given.to, options)
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,4 +1,6 @@
-"""Shapefiles of polygons, written record by record: the same rows give the same bytes, and no row count needs memory.
+"""Shapefiles of points, lines and polygons, written record by record.
+
+The same rows give the same bytes, and no row count needs memory.
 
 ESRI Shapefile Technical Description (1998); dBASE III table. GDAL is not used because it writes the day of today into
 the table and chooses its own field widths.
@@ -16,11 +18,13 @@ import shapely
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-POLYGON = 5
+POINT, LINE, POLYGON = 1, 3, 5
 LIMIT = 2**31 - 1  # bytes: GDAL and ESRI refuse longer parts
 RECORD = np.dtype(
     [("number", ">i4"), ("words", ">i4"), ("type", "<i4"), ("box", "<f8", 4), ("parts", "<i4"), ("points", "<i4")]
 )
+POINT_RECORD = np.dtype([("number", ">i4"), ("words", ">i4"), ("type", "<i4"), ("point", "<f8", 2)])
+POINT_WORDS = 10
 PRJ = (
     'PROJCS["ETRS_1989_UTM_Zone_32N",GEOGCS["GCS_ETRS_1989",DATUM["D_ETRS_1989",SPHEROID["GRS_1980",6378137.0,'
     '298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
@@ -40,7 +44,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Polygons:
-    """Points of closed rings, outer ones clockwise; how many points each ring and how many rings each polygon has."""
+    """Points of closed rings, outer ones clockwise; how many points each ring and how many rings each polygon has.
+
+    Lines are rings that need not be closed, points rings of one.
+    """
 
     points: Floats
     ring_sizes: Ints
@@ -50,7 +57,8 @@ class Polygons:
     def from_geometries(cls, geometries: list[shapely.Geometry]) -> Self:
         oriented = shapely.orient_polygons(np.array(geometries), exterior_cw=True)
         parts, polygon = shapely.get_parts(oriented, return_index=True)
-        rings, part = shapely.get_rings(parts, return_index=True)
+        areal = shapely.get_dimensions(parts) == 2
+        rings, part = shapely.get_rings(parts, return_index=True) if areal.all() else (parts, np.arange(len(parts)))
         sizes = shapely.get_num_coordinates(rings)
         counts = np.bincount(polygon[part], minlength=len(geometries))
         return cls(shapely.get_coordinates(rings), sizes.astype(np.int64), counts.astype(np.int64))
@@ -67,8 +75,8 @@ class Polygons:
 class ShapefileWriter:
     """Writes <path>.shp, .shx, .dbf, .prj and .cpg; the headers are completed when it closes."""
 
-    def __init__(self, path: Path, fields: list[Field], date: dt.date) -> None:
-        self._path, self._fields, self._date = path, fields, date
+    def __init__(self, path: Path, fields: list[Field], date: dt.date, kind: int = POLYGON) -> None:
+        self._path, self._fields, self._date, self._kind = path, fields, date, kind
         self._files: dict[str, BinaryIO] = {}
         self._rows = 0
         self._size = 100
@@ -95,7 +103,8 @@ class ShapefileWriter:
         count = polygons.ring_counts.size
         if not count:
             return
-        body, offsets, words, boxes = _records(polygons, self._rows)
+        make = _point_records if self._kind == POINT else _records
+        body, offsets, words, boxes = make(polygons, self._rows, self._kind)
         if self._size + body.nbytes > LIMIT:
             raise ValueError(
                 f"{self._path.name}: more than 2 GB, the limit of a shapefile, after {self._rows} polygons; "
@@ -140,14 +149,24 @@ class ShapefileWriter:
         for ending, size in (("shp", self._size), ("shx", 100 + 8 * self._rows)):
             box = self._box if self._rows else np.zeros(4)
             head = np.array([9994, 0, 0, 0, 0, 0, size // 2], dtype=">i4").tobytes()
-            head += np.array([1000, POLYGON], dtype="<i4").tobytes() + box.astype("<f8").tobytes() + bytes(32)
+            head += np.array([1000, self._kind], dtype="<i4").tobytes() + box.astype("<f8").tobytes() + bytes(32)
             self._files[ending].seek(0)
             self._files[ending].write(head)
         self._path.with_suffix(".prj").write_text(PRJ, encoding="ascii")
         self._path.with_suffix(".cpg").write_text("UTF-8", encoding="ascii")
 
 
-def _records(polygons: Polygons, rows_before: int) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Floats]:
+def _point_records(points: Polygons, rows_before: int, kind: int) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Floats]:
+    """The same of points, each the only one of its ring."""
+    count = len(points.points)
+    body = np.empty(count, POINT_RECORD)
+    body["number"], body["words"], body["type"] = rows_before + 1 + np.arange(count), POINT_WORDS, kind
+    body["point"] = points.points
+    offsets = np.arange(count) * POINT_RECORD.itemsize
+    return body.view(np.uint8), offsets, np.full(count, POINT_WORDS), np.hstack([points.points, points.points])
+
+
+def _records(polygons: Polygons, rows_before: int, kind: int) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Floats]:
     """Bytes of the records, where each begins, its length in 16-bit words, and its box."""
     count = polygons.ring_counts.size
     first_ring = np.cumsum(polygons.ring_counts) - polygons.ring_counts
@@ -163,7 +182,7 @@ def _records(polygons: Polygons, rows_before: int) -> tuple[npt.NDArray[np.uint8
     words = (sizes - 8) // 2
     head = np.empty(count, dtype=RECORD)
     head["number"] = rows_before + 1 + np.arange(count)
-    head["words"], head["type"], head["box"] = words, POLYGON, boxes
+    head["words"], head["type"], head["box"] = words, kind, boxes
     head["parts"], head["points"] = polygons.ring_counts, points
     body = np.empty(int(sizes.sum()), dtype=np.uint8)
     rest = np.ones(body.size, dtype=bool)

@@ -57,8 +57,8 @@ def write_deliveries(to: Path, options: ExampleOptions) -> dict[str, Path]:
         pack(Path(texts), folders["gebref"] / ARCHIVES["gebref"], options)
         pack(Path(shapes), folders["hausumringe"] / ARCHIVES["hausumringe"], options)
     for dataset, folder in folders.items():
-        _write_index(folder / "index.json", _file_index(dataset, [folder / ARCHIVES[dataset]], options))
-    _write_index(to / "index.json", _folder_index(options))
+        write_index(folder / "index.json", file_index(TITLES[dataset], [folder / ARCHIVES[dataset]], options))
+    write_index(to / "index.json", _folder_index(options))
     return folders
 
 
@@ -75,7 +75,7 @@ def write_cadastre(to: Path, options: ExampleOptions, districts: int) -> dict[st
             write_nas(Path(scratch) / nas_archive_name(key, name).replace(".zip", ".xml"), layers, options)
             pack(Path(scratch), folders["alkis_nas"] / nas_archive_name(key, name), options)
     for dataset, folder in folders.items():
-        _write_index(folder / "index.json", _file_index(dataset, sorted(folder.glob("*.zip")), options))
+        write_index(folder / "index.json", file_index(TITLES[dataset], sorted(folder.glob("*.zip")), options))
     return folders
 
 
@@ -99,10 +99,10 @@ def _write_boundaries(folder: Path, dataset: str, units: dict[str, list[Unit]], 
     layers[f"{dataset}gem_nw_o"] = [unit for unit in units["G"] if unit.key not in cities]
     for name, listed in layers.items():
         stand = options.date.strftime("%Y%m%d")
-        columns = [_utf8([getattr(unit, field) for unit in listed]) for field in ("art", "name", "key")]
+        columns = [utf8([getattr(unit, field) for unit in listed]) for field in ("art", "name", "key")]
         with ShapefileWriter(folder / f"{name}.shp", BOUNDARY_FIELDS, options.date) as writer:
             polygons = Polygons.from_geometries([unit.geometry for unit in listed])
-            writer.write(polygons, [*columns, _utf8([stand] * len(listed))])
+            writer.write(polygons, [*columns, utf8([stand] * len(listed))])
 
 
 def _write_buildings(text: Path, shapes: Path, batches: Iterable[Batch], options: ExampleOptions) -> None:
@@ -157,7 +157,8 @@ def _text(values: np.ndarray) -> pa.Array:
     return pa.array(values, type=pa.string())
 
 
-def _utf8(texts: list[str]) -> np.ndarray:
+def utf8(texts: list[str]) -> np.ndarray:
+    """A column of a Shape file's table."""
     return np.array([text.encode() for text in texts])
 
 
@@ -174,10 +175,11 @@ def pack(folder: Path, archive: Path, options: ExampleOptions) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def _file_index(dataset: str, archives: list[Path], options: ExampleOptions) -> dict[str, Any]:
+def file_index(title: str, archives: list[Path], options: ExampleOptions) -> dict[str, Any]:
+    """As the publisher lists the files of a folder."""
     timestamp = f"{options.date}T06:00:00.000000"
     files = [{"name": path.name, "size": str(path.stat().st_size), "timestamp": timestamp} for path in archives]
-    return {"datasets": [{"name": dataset, "title": TITLES[dataset], "files": files}]}
+    return {"datasets": [{"name": archives[0].parent.name, "title": title, "files": files}]}
 
 
 def _folder_index(options: ExampleOptions) -> dict[str, Any]:
@@ -189,5 +191,6 @@ def _folder_index(options: ExampleOptions) -> dict[str, Any]:
     }
 
 
-def _write_index(path: Path, document: dict[str, Any]) -> None:
+def write_index(path: Path, document: dict[str, Any]) -> None:
+    """A folder's index.json."""
     path.write_text(json.dumps(document, ensure_ascii=False, indent="\t") + "\n", encoding="utf-8")

@@ -94,13 +94,14 @@ def collection_document(
 ) -> dict[str, Any]:
     """/collections/{collectionId}."""
     lang = exchange.lang
+    rights = exchange.context.service.rights_of(collection)
     return {
         "id": collection.id,
         "title": collection.title.in_(lang),
         "description": collection.description.in_(lang),
         "keywords": list(collection.keywords.in_(lang)),
-        "attribution": exchange.context.service.attribution.in_(lang),
-        "license": exchange.context.service.licence.url,
+        "attribution": rights.attribution.in_(lang),
+        "license": rights.licence.url,
         "extent": extent(state),
         "itemType": "feature",
         "itemCount": state.features,
@@ -153,7 +154,7 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
         link("related", exchange.href(*at, "downloads"), JSON, "Dateien" if german else "Files"),
         link("provenance", exchange.href(*at, "provenance"), JSON, "Herkunft" if german else "Provenance"),
         link("provenance", exchange.href(*at, "provenance", f="html"), HTML, "Herkunft" if german else "Provenance"),
-        _licence(exchange),
+        _licence(exchange, collection),
     ]
 
 
@@ -168,6 +169,7 @@ def _items_links(exchange: Exchange, collection: Collection, title: str) -> list
     return [*links, link("items", exchange.href(*at, f="html"), HTML, title)]
 
 
-def _licence(exchange: Exchange) -> Link:
-    licence = exchange.context.service.licence
+def _licence(exchange: Exchange, collection: Collection | None = None) -> Link:
+    service = exchange.context.service
+    licence = service.rights_of(collection).licence if collection else service.licence
     return link("license", licence.url, HTML, licence.title)

@@ -103,7 +103,11 @@ def _geometry(collection: Collection) -> dict[str, Any]:
 
 
 def _role(collection: Collection, prop: Property) -> dict[str, str]:
-    return {"x-ogc-role": "primary-instant"} if prop.name == collection.datetime else {}
+    if prop.name not in collection.days:
+        return {}
+    if collection.datetime_end is None:
+        return {"x-ogc-role": "primary-instant"}
+    return {"x-ogc-role": f"primary-interval-{'start' if prop.name == collection.datetime else 'end'}"}
 
 
 def _object(collection: Collection, lang: Language, uri: str, properties: dict[str, Any]) -> dict[str, Any]:

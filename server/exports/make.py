@@ -54,6 +54,7 @@ class Maker:
     def _about(self, extract: Extract, source: TableSource) -> About:
         """What the file says of itself."""
         collection, lang, published = extract.collection, self.lang, source.edition
+        rights = self.service.rights_of(collection)
         parts = [collection.description.in_(lang)]
         if extract.area:
             parts.append(explain(collection, extract.area, source.area_name))
@@ -61,8 +62,8 @@ class Maker:
         return About(
             title=collection.title.in_(lang),
             description=" ".join(parts),
-            attribution=self.service.attribution.in_(lang),
-            licence=self.service.licence.url,
+            attribution=rights.attribution.in_(lang),
+            licence=rights.licence.url,
             lang=lang,
             returned=source.total,
             matched=source.total,

@@ -95,12 +95,13 @@ def to_single(exchange: Exchange, query: ItemQuery, row: TupleRow, links: list[L
 
 def _about(exchange: Exchange, layer: Layer, links: list[Link]) -> About:
     """What a format is told of features."""
-    service, lang, collection = exchange.context.service, exchange.lang, layer.collection
+    lang, collection = exchange.lang, layer.collection
+    rights = exchange.context.service.rights_of(collection)
     return About(
         title=collection.title.in_(lang),
         description=collection.description.in_(lang),
-        attribution=service.attribution.in_(lang),
-        licence=service.licence.url,
+        attribution=rights.attribution.in_(lang),
+        licence=rights.licence.url,
         lang=lang,
         base=exchange.base,
         links=links,

@@ -338,12 +338,12 @@ def _attribute_conditions(shape: Shape) -> list[sql.Composable]:
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(f"p_{name}")) for name in shape.filters
     ]
     if shape.collection.datetime:
-        column = sql.Identifier(shape.collection.datetime)
+        first, last = (sql.Identifier(shape.collection.days[end]) for end in (0, -1))
         # A feature without a date matches every time (Features Part 1, /req/core/fc-time-response)
         if shape.since:
-            conditions.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(column))
+            conditions.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(last))
         if shape.until:
-            conditions.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(column))
+            conditions.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(first))
     if shape.condition:
         conditions.append(Rendered(shape.condition))
     return conditions

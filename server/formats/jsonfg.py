@@ -39,9 +39,12 @@ def _feature(layer: Layer, *, plus: bool) -> sql.Composable:
 def _time(layer: Layer) -> sql.Composable:
     if layer.collection.datetime is None:
         return sql.SQL("'null'")
-    return sql.SQL("""coalesce('{{"date":"' || t.{} || '"}}', 'null')""").format(
-        sql.Identifier(layer.collection.datetime)
-    )
+    days = [sql.SQL("t.{}").format(sql.Identifier(name)) for name in layer.collection.days]
+    if len(days) == 1:
+        return sql.SQL("""coalesce('{{"date":"' || {} || '"}}', 'null')""").format(*days)
+    return sql.SQL(
+        """concat('{{"interval":["', coalesce({}::text, '..'), '","', coalesce({}::text, '..'), '"]}}')"""
+    ).format(*days)
 
 
 def _root(layer: Layer, about: About) -> dict[str, Any]:

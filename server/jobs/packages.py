@@ -23,7 +23,7 @@ def enqueue_packages(settings: Settings, job: int, manifest: Manifest, request: 
         return []
     files = list_source(request.source or manifest.url, manifest, SHORT_PATIENCE)
     try:
-        packages = find_packages([file.name for file in files], manifest)
+        packages = find_packages(dict.fromkeys(file.name for file in files), manifest)
     except InvalidDelivery:
         return []  # the load of the whole refuses the delivery and records it
     if len(packages) < 2:

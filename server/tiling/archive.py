@@ -140,8 +140,8 @@ class Archivist:
         return {
             "name": one.title.in_(self.lang),
             "description": one.description.in_(self.lang),
-            "attribution": self.service.attribution.in_(self.lang),
-            "license": self.service.licence.url,
+            "attribution": self.service.attribution_of(scope.collections, self.lang),
+            "license": self.service.licence_of(scope.collections),
             "type": "overlay",
             "vector_layers": [self._layer(collection) for collection in scope.collections],
         }

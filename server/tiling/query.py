@@ -172,12 +172,12 @@ def _scan(names: sql.Composable, table: sql.Composable, conditions: Sequence[sql
 def _conditions(shape: Shape) -> list[sql.Composable]:
     found: list[sql.Composable] = []
     if shape.collection.datetime:
-        column = sql.Identifier(shape.collection.datetime)
+        first, last = (sql.Identifier(shape.collection.days[end]) for end in (0, -1))
         # a feature without a date matches every time, as in items
         if shape.since:
-            found.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(column))
+            found.append(sql.SQL("({0} >= %(since)s or {0} is null)").format(last))
         if shape.until:
-            found.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(column))
+            found.append(sql.SQL("({0} <= %(until)s or {0} is null)").format(first))
     if shape.condition:
         found.append(sql.SQL("({})").format(Rendered(shape.condition)))
     return found

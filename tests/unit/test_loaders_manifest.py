@@ -43,7 +43,7 @@ def test_a_good_one() -> None:
         (
             "{oi: text}",
             "{oi: string}",
-            "line 9: collections.eins.columns.oi: Input should be 'text', 'date', 'integer' or",
+            "line 9: collections.eins.columns.oi: Input should be 'text', 'verbatim', 'date', 'integer' or",
         ),
         ("{oi: text}", "{}", "line 9: collections.eins.columns: Dictionary should have at least 1 item"),
         ("{min: 1,", "{rejected: 2, min: 1,", "line 9: collections.eins.rejected: Input should be less than or equal"),

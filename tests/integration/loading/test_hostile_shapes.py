@@ -101,7 +101,7 @@ def test_what_is_wrong_inside_records(load: Load, connection: Connection, outlin
     assert [reason for _, _, reason in reasons[:4]] == [
         "the record says that it has 1000000 rings and 5 vertices, which do not fit into its 128 bytes",
         "the record says that it has 1 rings and 1000000 vertices, which do not fit into its 128 bytes",
-        "the rings of the record begin where it has no vertices",
+        "the parts of the record begin where it has no vertices",
         "a ring is not closed: its last vertex must be its first",
     ]
     assert "has a coordinate that is no finite number" in reasons[4][2]

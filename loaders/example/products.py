@@ -1,0 +1,100 @@
+"""The products of the state's other publishers, of the invented region: archives in the official layouts."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from loaders.example.options import ExampleOptions
+from loaders.example.region import Region, make_region
+from loaders.example.shapefile import LINE, POINT, POLYGON, Field, Polygons, ShapefileWriter
+from loaders.example.write import file_index, pack, utf8, write_index
+
+KINDS = {0: POINT, 1: LINE, 2: POLYGON}  # by the dimension of shapes
+ZONE = 1_500.0  # metres
+LAND_VALUES = {"W": (180, 420), "MI": (150, 300), "GE": (40, 110), "LF": (2, 9)}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Shape file: a column for each of the fields, with a width in bytes, and a row for each shape."""
+
+    name: str
+    fields: dict[str, int]
+    shapes: list[shapely.Geometry]
+    rows: list[tuple[str, ...]]
+
+    def write(self, folder: Path, options: ExampleOptions) -> None:
+        fields = [Field(name, "C", width) for name, width in self.fields.items()]
+        kind = KINDS[int(shapely.get_dimensions(self.shapes[0]))]
+        with ShapefileWriter(folder / f"{self.name}.shp", fields, options.date, kind) as writer:
+            columns = [utf8(list(texts)) for texts in zip(*self.rows, strict=True)]
+            writer.write(Polygons.from_geometries(self.shapes), columns)
+
+
+Write = Callable[[Path, ExampleOptions], None]
+Archives = Iterator[tuple[str, Write]]
+
+
+def write_products(to: Path, options: ExampleOptions) -> dict[str, Path]:
+    """Writes them below `to`; the folder of each dataset."""
+    region = make_region(options)
+    folders = {}
+    for dataset, (title, make) in PRODUCTS.items():
+        folder = folders[dataset] = to / dataset
+        folder.mkdir(parents=True, exist_ok=True)
+        for archive, write in make(region, options):
+            with tempfile.TemporaryDirectory(dir=to) as scratch:
+                write(Path(scratch), options)
+                pack(Path(scratch), folder / archive, options)
+        write_index(folder / "index.json", file_index(title, sorted(folder.glob("*.zip")), options))
+    return folders
+
+
+def _land_values(region: Region, options: ExampleOptions) -> Archives:
+    """The current year, whose archive does not bear it, and the one before."""
+    year = options.date.year
+    yield f"BRW_{year - 1}_EPSG25832_Shape.zip", _zones(region, year - 1, options).write
+    yield "BRW_EPSG25832_Shape.zip", _zones(region, year, options).write
+
+
+def _zones(region: Region, year: int, options: ExampleOptions) -> Layer:
+    rng = np.random.default_rng([options.seed, 8])
+    shapes: list[shapely.Geometry] = []
+    rows: list[tuple[str, ...]] = []
+    for number, municipality in enumerate(region.municipalities):
+        own = municipality.unit
+        squares = _cut(own.geometry)
+        uses = [str(use) for use in rng.choice(["W", "W", "W", "MI", "GE"], len(squares))]
+        # farmland lies below all of them
+        for place, (use, shape) in enumerate([*zip(uses, squares, strict=True), ("LF", own.geometry)], 1):
+            low, high = LAND_VALUES[use]
+            value = float(rng.uniform(low, high)) * (1 + 0.04 * (year - options.date.year))
+            text = f"{value:.1f}".replace(".", ",") if use == "LF" else f"{value:.0f}"
+            entw, nuta = ("LF", "L") if use == "LF" else ("B", use)
+            key = own.key
+            rows.append(
+                (text, f"{year}-01-01", str(place), str(3000 + number), entw, nuta, "EFH" if use == "W" else "", "o",
+                 "I-II", key, own.name, own.name, own.name, f"Zone {place}")
+            )  # fmt: skip
+            shapes.append(shape)
+    fields = {"BRW": 20, "STAG": 10, "BRWZNR": 8, "GENU": 4, "ENTW": 2, "NUTA": 4, "ERGNUTA": 4, "BAUW": 2, "GEZ": 10,
+              "GESL": 8, "GEMA": 60, "GENA": 60, "ORTST": 60, "BRZNAME": 20}  # fmt: skip
+    return Layer(f"BRW_{year}_Polygon", fields, shapes, rows)
+
+
+def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
+    """The squares of a grid, as far as they lie in the shape."""
+    west, south, east, north = shapely.bounds(shape).tolist()
+    corners = [(x, y) for x in np.arange(west, east, ZONE) for y in np.arange(south, north, ZONE)]
+    squares = [shapely.box(x, y, x + ZONE, y + ZONE) for x, y in corners]
+    parts = shapely.get_parts(shapely.intersection(squares, shape))
+    return [part for part in parts if part.geom_type == "Polygon" and part.area > 1]
+
+
+PRODUCTS: dict[str, tuple[str, Callable[[Region, ExampleOptions], Archives]]] = {
+    "bodenrichtwert": ("Bodenrichtwerte", _land_values),
+}
