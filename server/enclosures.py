@@ -45,13 +45,15 @@ def to_enclosure(href: str, stored: Stored) -> Link:
 
 
 def entries(exchange: Exchange, collection: Collection) -> list[dict[str, Any]]:
-    """All formats of a collection's files: what there is of each, or why there is none."""
+    """All formats of a collection's files: what there is of each, or why there is none, and whether it is made of parts
+    of the collection, too.
+    """
     offer = offer_of(exchange, collection)
     return [_entry(exchange, collection, offer, kind) for kind in OFFERED if kind in KINDS or kind in offer.files]
 
 
 def _entry(exchange: Exchange, collection: Collection, offer: Offer, kind: str) -> dict[str, Any]:
-    known = {"format": kind, "title": OFFERED[kind].title, "type": OFFERED[kind].media_type}
+    known = {"format": kind, "title": OFFERED[kind].title, "type": OFFERED[kind].media_type, "parts": kind in KINDS}
     if (stored := offer.files.get(kind)) is None:
         omitted = offer.omitted.get(kind)
         return {**known, "missing": omitted.why if omitted else "not made yet"}

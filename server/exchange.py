@@ -20,6 +20,7 @@ from server.coordinates import Operations
 from server.database import Database
 from server.errors import InvalidHost, InvalidParameter, shorten
 from server.exports.place import Place
+from server.formats.table import BY_KEY
 from server.kept import Kept
 from server.links import Link, link, to_href, to_pair
 from server.negotiation import HTML, JSON, choose_format, choose_language
@@ -91,7 +92,12 @@ class Exchange:
     def links_self(self) -> list[Link]:
         """Links to this representation and its alternates."""
         return [
-            link("self" if name == self.format else "alternate", self.href_self(f=name), media_type, name.upper())
+            link(
+                "self" if name == self.format else "alternate",
+                self.href_self(f=name),
+                media_type,
+                _title(name, media_type),
+            )
             for name, media_type in self.formats.items()
         ]
 
@@ -102,6 +108,12 @@ class Exchange:
     def state(self, collection: Collection) -> State:
         """What is live of a collection."""
         return self.context.registry.states[collection.id]
+
+
+def _title(name: str, media_type: str) -> str:
+    """Of a representation: the format's own, if it is one of features."""
+    found = BY_KEY.get(name)
+    return found.title if found and found.media_type == media_type else name.upper()
 
 
 def open_exchange(

@@ -7,8 +7,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.areas import read_areas
 from server.catalogue import Collection
-from server.common.areas import read_areas
 from server.common.core_xml import collection_xml, collections_xml, conformance_xml, landing_page_xml
 from server.common.documents import (
     collection_document,

@@ -10,6 +10,7 @@ from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.areas import read_areas
 from server.cql2.filter import not_computable
 from server.downloads.answer import Sent, answer_file
 from server.downloads.asking import ask_for, read_standing
@@ -25,7 +26,7 @@ from server.exchange import (
     to_page_state,
     validators,
 )
-from server.exports.area import no_area
+from server.exports.area import no_area, parse_area
 from server.exports.cuts import Cut
 from server.exports.extract import PARAMETERS, Extract, parse_extract
 from server.exports.kinds import MEDIA_TYPES, OFFERED
@@ -53,7 +54,7 @@ async def get_downloads(request: Request) -> Response:
         collection=collection,
         state=to_page_state(exchange.state(collection)),
         files=entries(exchange, collection),
-        areas={},
+        areas=await read_areas(exchange),
     )
 
 
@@ -186,8 +187,17 @@ async def get_status(request: Request) -> Response:
         headers["Retry-After"] = "5"
     if exchange.format == "json":
         return respond(exchange, orjson.dumps(document), JSON, None, headers)
-    page = render(exchange, "download.html", document=document, collection=exchange.collection(), cut=cut)
+    name = await _area_name(exchange, document["request"].get("area"))
+    page = render(
+        exchange, "download.html", document=document, collection=exchange.collection(), cut=cut, area_name=name
+    )
     return respond(exchange, page, HTML, None, headers)
+
+
+async def _area_name(exchange: Exchange, key: str | None) -> str | None:
+    area = parse_area(key)
+    rows = await exchange.context.database.fetch(area.name_query.as_bytes()) if area else []
+    return rows[0][0].decode() if rows else None
 
 
 async def get_result(request: Request) -> Response:

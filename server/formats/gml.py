@@ -1,7 +1,8 @@
 """GML 3.2, Simple Features Profile (OGC 10-100r3), levels 0 and 2, as Features Part 1 wants it: one element for each
 feature, in a namespace of the collection whose schema is published. Coordinates are in the order that the CRS declares.
 
-Level 2 repeats the element of a list for each of its values; level 0 knows no lists and has them as JSON.
+Level 2 repeats the element of a list for each of its values, with `xsi:nil` where one is null, so that lists that
+belong together stay so; level 0 knows no lists and has them as JSON.
 """
 
 from dataclasses import replace
@@ -69,7 +70,8 @@ def _attribute(name: str, kind: PropertyType, level: int) -> sql.Composable:
     column: sql.Composable = sql.SQL("t.{}").format(sql.Identifier(name))
     if kind.endswith("[]") and level == 2:
         value = _value(sql.SQL("v"), _item_type(kind))
-        return sql.SQL("(select string_agg({}, '') from unnest({}) v)").format(_element(name, value), column)
+        items, nothing = _element(name, value), sql.Literal(f'<nrw:{name} xsi:nil="true"/>')
+        return sql.SQL("(select string_agg(coalesce({}, {}), '') from unnest({}) v)").format(items, nothing, column)
     return _element(name, _value(column, kind))
 
 

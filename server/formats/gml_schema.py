@@ -62,7 +62,7 @@ def xml_schema(collection: Collection, lang: Language, level: int) -> bytes:
 def _element(prop: Property, lang: Language, level: int) -> str:
     several = prop.type.endswith("[]")
     kind = "string" if several and level == 0 else TYPES[prop.type.removesuffix("[]")]
-    most = ' maxOccurs="unbounded"' if several and level == 2 else ""
+    most = ' maxOccurs="unbounded" nillable="true"' if several and level == 2 else ""
     text = prop.title.in_(lang) + (f": {prop.description.in_(lang)}" if prop.description else "")
     return (
         f'<element name="{prop.name}" type="{kind}" minOccurs="0"{most}>'

@@ -33,14 +33,20 @@ def feature_title(collection: Collection, feature: Mapping[str, Any]) -> str:
 
 
 def value_text(prop: Property, value: Any, texts: Texts) -> str:
-    """A value as text: code with its meaning, number with unit, date spelled out, missing as a dash."""
+    """A value as text: code with its meaning, number with unit, date spelled out, missing as a dash; of a list each."""
+    if isinstance(value, list):
+        return "; ".join(_item_text(prop, item, texts) for item in value) or "–"
+    return _item_text(prop, value, texts)
+
+
+def _item_text(prop: Property, value: Any, texts: Texts) -> str:
     if value is None:
         return "–"
     if code := prop.codes.get(str(value)):
         return f"{code.in_(texts.lang)} ({value})"
     if isinstance(value, bool):
         return str(texts("value.yes") if value else texts("value.no"))
-    if prop.type == "date":
+    if prop.type in {"date", "date[]"}:
         return format_date(value, texts.lang)
     if isinstance(value, int | float):
         return format_number(value, texts.lang) + (f"\N{NO-BREAK SPACE}{prop.unit}" if prop.unit else "")

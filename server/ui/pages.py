@@ -58,6 +58,8 @@ class Pages:
             "examples": None,
             "files": (),
             "areas": {},
+            "area_name": None,
+            "coordinates": None,
             **context,
             "lang": lang,
             "service": self.service,

@@ -304,7 +304,7 @@ def download_cases(at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "updated": "2026-07-02T13:00:00+00:00",
         "crs": ETRS89_UTM32.uri,
     }
-    known = {"format": "gpkg", "title": "GeoPackage", "type": "application/geopackage+sqlite3"}
+    known = {"format": "gpkg", "title": "GeoPackage", "type": "application/geopackage+sqlite3", "parts": True}
     file = {**known, **stored, "href": "http://test/geo/x", "length": 4711, "name": "gemeinde.gpkg"}
     files = [
         {**file, "current": True},
@@ -315,7 +315,7 @@ def download_cases(at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     areas = {"gemeinde": [("05111000", "Köln & <Umland>")]}
     made = {"collection": GEMEINDE, "state": STATE, "files": files}
     yield "collection.html", at, {**made, "states": STATES, "document": {"links": []}, "areas": areas}
-    yield "downloads.html", f"{at}/downloads", made
+    yield "downloads.html", f"{at}/downloads", {**made, "areas": areas}
     yield "downloads.html", f"{at}/downloads", {**made, "files": files[2:]}
     status = {"status": "running", "progress": 40, "request": {"area": "05111000"}, "links": []}
     done = {**status, "status": "successful", "links": [{"rel": "enclosure", "href": f"{BASE}{at}/x", "title": "CSV"}]}

@@ -94,7 +94,8 @@ def test_a_kept_part_has_a_status_and_an_address(web: httpx.Client, keys: dict[A
     assert status["request"] == {"area": keys["ags"]}
     link = next(x for x in status["links"] if x["rel"] == "enclosure")
     assert web.get(link["href"]).content == answer.content
-    assert keys["ags"] in web.get(monitor, params={"f": "html"}).text
+    name = web.get("/collections/gemeinde/items", params={"kn": keys["ags"]}).json()["features"][0]["properties"]["gn"]
+    assert f'{name} <code class="minor">{keys["ags"]}</code>' in web.get(monitor, params={"f": "html"}).text
     wrong = web.get(f"{link['href'][:-1]}x")
     assert (wrong.status_code, "Correct the address" in wrong.json()["detail"]) == (404, True)
     other = web.get(monitor.replace("/adresse/", "/kreis/"))

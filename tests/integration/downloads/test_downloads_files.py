@@ -192,4 +192,5 @@ def test_the_page_offers_files_and_parts_in_both_languages(web: httpx.Client) ->
         assert all(word in page for word in words)
         assert f'<form class="cut" action="/collections/adresse/download?lang={lang}" method="get"' in page
         assert all(f"/collections/adresse/downloads/adresse.{kind}" in page for kind in KINDS)
-    assert "Herunterladen" in web.get(AT, params={"f": "html"}).text
+    page = web.get(AT, params={"f": "html", "lang": "de"}).text
+    assert all(word in page for word in ("Herunterladen", "Bitte wählen"))

@@ -41,6 +41,9 @@ def test_the_archive_follows_the_tables_and_is_read_by_ranges(
         links = [x for x in client.get("/collections/kreis").json()["links"] if x["rel"] == "enclosure"]
         (link,) = [x for x in links if x["type"] == "application/vnd.pmtiles"]
         assert link["href"].endswith("/collections/kreis/downloads/kreis.pmtiles")
+        page = client.get("/collections/kreis/downloads?f=html").text
+        assert "kreis.pmtiles" in page
+        assert '<option value="pmtiles"' not in page  # of a part there is no archive
         sizes: list[int] = []
 
         def read(offset: int, length: int) -> bytes:
