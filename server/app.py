@@ -29,14 +29,17 @@ from server.exports.place import make_place
 from server.features import routes as features
 from server.formats.table import COMPRESSED
 from server.jobs import routes as admin
-from server.negotiation import GEOJSON, MVT, PROBLEM, SCHEMA_JSON
+from server.negotiation import GEOJSON, MAPLIBRE, MVT, PROBLEM, QML, SCHEMA_JSON
 from server.observe import ROUTE, Observe, accepts_coding, configure_logging, get_metrics, make_metrics
+from server.palettes import check_colours, read_palettes
 from server.provenance import routes as provenance
 from server.schema_check import check_schema
 from server.search import routes as search
 from server.settings import Settings
 from server.state import Registry
 from server.static import Static
+from server.styles import routes as styles
+from server.styles.fonts import GLYPHS
 from server.tilecache import TileCache
 from server.tiles import routes as tiles
 from server.tiling.matrixsets import read_grids
@@ -92,6 +95,15 @@ ROUTES: dict[str, Endpoint] = {
     f"{ALL_TILES}/tilejson": tiles.get_tilejson,
     "/tileMatrixSets": tiles.get_matrix_sets,
     "/tileMatrixSets/{tileMatrixSetId}": tiles.get_matrix_set,
+    "/styles": styles.get_styles,
+    "/styles/{styleId}": styles.get_style,
+    "/styles/{styleId}/metadata": styles.get_metadata,
+    "/styles/{styleId}/legend": styles.get_legend,
+    f"{COLLECTION}/styles": styles.get_styles,
+    f"{COLLECTION}/styles/{{styleId}}": styles.get_style,
+    f"{COLLECTION}/styles/{{styleId}}/metadata": styles.get_metadata,
+    f"{COLLECTION}/styles/{{styleId}}/legend": styles.get_legend,
+    "/fonts/{fontstack}/{range}.pbf": styles.get_glyphs,
     "/map": common.get_map,
     "/accessibility": common.get_accessibility,
     "/privacy": common.get_privacy,
@@ -132,7 +144,17 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     app.state.context = context
     app.state.metrics = metrics
-    for media_type in (GEOJSON, SCHEMA_JSON, PROBLEM, MVT, "application/vnd.oai.openapi+json", *COMPRESSED):
+    for media_type in (
+        GEOJSON,
+        SCHEMA_JSON,
+        PROBLEM,
+        MVT,
+        MAPLIBRE,
+        QML,
+        GLYPHS,
+        "application/vnd.oai.openapi+json",
+        *COMPRESSED,
+    ):
         add_compress_type(media_type)
     shortcut = Shortcut(app, [resource(path, ROUTES[path]) for path in HOT])
     compression = Compression(shortcut, minimum_size=1000, zstd_level=3, brotli_quality=4, gzip_level=5)
@@ -145,11 +167,14 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
         raise ConfigurationError("DATABASE_URL is not set. Start the server with `opennrw up` or `opennrw serve`.")
     service = read_service(settings.config_dir)
     collections = read_collections(settings.collections_dir)
+    palettes = read_palettes(settings.config_dir)
+    check_colours(palettes.values(), collections)
     pages = Pages(service)
     documents = [grid.document for grid in read_grids(settings.config_dir).values()]
     database = Database(reader_conninfo(settings, settings.database_url), settings.pool_size, settings.pool_timeout)
     fingerprint = hashlib.blake2b(
-        repr((version("opennrw-geo"), service, collections, pages.version, documents)).encode(), digest_size=12
+        repr((version("opennrw-geo"), service, collections, pages.version, documents, palettes)).encode(),
+        digest_size=12,
     ).hexdigest()
     place = make_place(settings)
     tiles = TileCache(database, settings.tile_memory << 20, settings.tile_cache << 20, settings.home / "tiles.lock")

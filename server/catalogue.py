@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from loaders.codes import read_codelist
+from server import strict
 from server.errors import ConfigurationError
+from server.looks import Look, default_look
+from server.strict import Strict, Text
 
-Language = Literal["de", "en"]
-LANGUAGES: tuple[Language, ...] = ("de", "en")
+Language = strict.Language
+LANGUAGES = strict.LANGUAGES
 GeometryType = Literal["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]
 PropertyType = Literal[
     "string", "integer", "number", "date", "datetime", "boolean", "string[]", "integer[]", "number[]", "date[]"
@@ -38,23 +41,6 @@ RESERVED = frozenset(
 AREAS = ("Polygon", "MultiPolygon")
 # Kinds of geometries that the methods of tiles.pyramid are for
 METHODS = {"coverage": AREAS, "blocks": AREAS, "clusters": ("Point",)}
-
-
-class Strict(BaseModel):
-    """A part of a YAML file: immutable, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Text(Strict):
-    """A text that users read, in each language."""
-
-    de: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-    def in_(self, lang: str) -> str:
-        """The text in a language: 'de' or 'en'."""
-        return self.de if lang == "de" else self.en
 
 
 class Keywords(Strict):
@@ -162,6 +148,12 @@ class Tiles(Strict):
             )
         return self
 
+    @property
+    def levels(self) -> dict[str, int]:
+        """The first level at which tiles have the attributes of single features."""
+        least = self.pyramid.below if self.pyramid and self.pyramid.counts else self.minzoom
+        return {name: max(least, self.first.get(name, least)) for name in self.properties}
+
     def properties_at(self, zoom: int) -> tuple[str, ...]:
         """The attributes of tiles at a level."""
         return tuple(name for name in self.properties if self.first.get(name, self.minzoom) <= zoom)
@@ -239,6 +231,7 @@ class Collection(Strict):
     rights: Rights | None = None
     text: tuple[str, ...] = Field(default=(), strict=False)
     search: tuple[Found, ...] = Field(default=(), strict=False)
+    style: Look | None = None
 
     def __hash__(self) -> int:
         """By id, so that SQL texts can be cached by collection."""
@@ -264,6 +257,16 @@ class Collection(Strict):
         return tuple(name for name in (self.datetime, self.datetime_end) if name)
 
     @cached_property
+    def look(self) -> Look:
+        """How it is drawn: as its YAML says, or by its kind of geometry."""
+        if self.style:
+            return self.style
+        levels = self.tiles.levels
+        if self.label is None or self.label not in levels:
+            return default_look(self.geometry)
+        return default_look(self.geometry, self.label, max(14, levels[self.label]))
+
+    @cached_property
     def parcel(self) -> Found | None:
         """How its features are found by the numbers of parcels, if they are parcels."""
         return next((found for found in self.search if found.kind == "parcel"), None)
@@ -282,6 +285,12 @@ class Collection(Strict):
             named = tuple({"name": k, **v} if isinstance(v, dict) else v for k, v in properties.items())
             return {**data, "properties": named}
         return data
+
+    @model_validator(mode="after")
+    def _style_fits(self) -> Self:
+        if self.style:
+            self.style.check(self.geometry, self.tiles.minzoom, self.tiles.levels)
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

@@ -18,11 +18,14 @@ PROBLEM = "application/problem+json"
 HTML = "text/html"
 XML = "application/xml"
 MVT = "application/vnd.mapbox-vector-tile"
+MAPLIBRE = "application/vnd.mapbox.style+json"  # the name that the draft of OGC API Styles has for it
+QML = "application/vnd.qgis.qml+xml"
+PNG = "image/png"
 
 GML = "application/gml+xml"
 
 # Asking for plain JSON is asking for any of these
-JSON_LIKE = frozenset({GEOJSON, SCHEMA_JSON, OPENAPI, PROBLEM})
+JSON_LIKE = frozenset({GEOJSON, SCHEMA_JSON, OPENAPI, PROBLEM, MAPLIBRE})
 
 
 def choose_format(formats: Mapping[str, str], f: str | None, accept: str | None) -> str:

@@ -17,7 +17,7 @@ NUMBER = {"type": "integer", "minimum": 0}
 
 
 def components(
-    lang: Language, collections: list[str], grids: list[str], named: list[tuple[str, dict[str, Any]]]
+    lang: Language, collections: list[str], grids: list[str], styles: list[str], named: list[tuple[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     """Parameters, headers, responses and schemas; `collections` and `grids` are the ids that exist, `named` further
     parameters.
@@ -26,6 +26,7 @@ def components(
         **_parameters(lang),
         "collectionId": _path("Id of the collection", {"type": "string", "enum": collections}),
         "tileMatrixSetId": _path("Id of the tile matrix set", {"type": "string", "enum": grids}),
+        "styleId": _path("Id of the style", {"type": "string", "enum": styles}),
         "collections": _query(
             "Only these collections; without it all but those that double another",
             {"type": "array", "items": {"type": "string", "enum": collections}},
@@ -150,6 +151,12 @@ def _file_parameters() -> dict[str, Any]:
         ),
     }
     paths = {
+        "fontstack": (
+            "fontstack",
+            "Font, or several with commas between, of which the first that is there is taken: `Open Sans Regular`",
+            STRING,
+        ),
+        "glyphRange": ("range", "Characters: `0-255`, `256-511`, …", {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}),
         "fileName": ("fileName", "Name of the file, taken from a link `enclosure`, or `SHA256SUMS`", STRING),
         "cutKey": ("key", "Names the part that was asked for", {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
     }
@@ -172,6 +179,9 @@ def _formats() -> dict[str, Any]:
         "schemaFormat": ["json", "html", "feature", "geojson", *SCHEMA_KEYS],
         "tileFormat": ["mvt", "json"],
         "mvtFormat": ["mvt"],
+        "sheetFormat": ["mapbox", "html"],
+        "layerSheetFormat": ["mapbox", "qml", "html"],
+        "legendFormat": ["html", "png"],
     }
     text = "Format; wins over the Accept header"
     return {kind: {"name": "f", **_query(text, {"type": "string", "enum": names})} for kind, names in kinds.items()}

@@ -36,5 +36,7 @@ CONFORMANCE: tuple[str, ...] = (
             *("datetime", "mvt", "geojson", "oas30"),
         )
     ),
+    # The draft 20-009
+    *(f"{SPEC}/ogcapi-styles-1/1.0/conf/{name}" for name in ("core", "mapbox-styles")),
     *(f"{SPEC}/tms/2.0/conf/{name}" for name in ("tilematrixset", "tilematrixsetlimits", "tilesetmetadata")),
 )

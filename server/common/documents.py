@@ -37,6 +37,7 @@ def landing_page(exchange: Exchange) -> dict[str, Any]:
             link(
                 f"{OGC_REL}tilesets-vector", exchange.href("tiles"), JSON, "Vektorkacheln" if german else "Vector tiles"
             ),
+            link(f"{OGC_REL}styles", exchange.href("styles"), JSON, "Kartenstile" if german else "Map styles"),
             link(f"{OGC_REL}tiling-schemes", exchange.href("tileMatrixSets"), JSON, "Tile matrix sets"),
             _licence(exchange),
         ],
@@ -150,6 +151,7 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
             JSON,
             "Vektorkacheln" if german else "Vector tiles",
         ),
+        link(f"{OGC_REL}styles", exchange.href(*at, "styles"), JSON, "Kartenstile" if german else "Map styles"),
         *enclosures(exchange, collection),
         link("related", exchange.href(*at, "downloads"), JSON, "Dateien" if german else "Files"),
         link("provenance", exchange.href(*at, "provenance"), JSON, "Herkunft" if german else "Provenance"),

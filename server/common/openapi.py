@@ -6,7 +6,8 @@ from server.catalogue import Collection, Language, Property
 from server.common.components import components
 from server.common.schemas import json_type
 from server.exchange import Exchange
-from server.negotiation import GEOJSON, HTML, JSON, MVT, OPENAPI, SCHEMA_JSON, XML
+from server.negotiation import GEOJSON, HTML, JSON, MAPLIBRE, MVT, OPENAPI, PNG, QML, SCHEMA_JSON, XML
+from server.palettes import read_palettes
 from server.tiling.matrixsets import grids_by_name
 
 VERSION = "1.0.0"
@@ -20,6 +21,7 @@ TAGS = {
     "service": {"de": "Dienst", "en": "Service"},
     "data": {"de": "Daten", "en": "Data"},
     "tiles": {"de": "Kacheln", "en": "Tiles"},
+    "styles": {"de": "Kartenstile", "en": "Map styles"},
     "provenance": {"de": "Herkunft", "en": "Provenance"},
 }
 
@@ -49,6 +51,7 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
             lang,
             [c.id for c in collections],
             list(grids_by_name(exchange.context.settings.config_dir)),
+            list(read_palettes(exchange.context.settings.config_dir)),
             [p for c in collections for p in _named(c)],
         ),
     }
@@ -108,6 +111,8 @@ def _service_paths() -> dict[str, Any]:
             [ref("parameters", "tileMatrixSetId")],
         ),
         **_tile_paths("", "dataset", ["collections"]),
+        **_style_paths("", "dataset", ["collections"]),
+        "/fonts/{fontstack}/{range}.pbf": _glyphs(),
     }
 
 
@@ -145,7 +150,7 @@ def _collection_paths() -> dict[str, Any]:
     paths[f"{at}/schema"]["get"]["parameters"][0] = ref("parameters", "schemaFormat")
     paths[f"{at}/items/{{featureId}}/versions"] = _versions()
     paths |= _file_paths(at, collection_id)
-    return {**paths, **_tile_paths(at, "collection", [])}
+    return {**paths, **_tile_paths(at, "collection", []), **_style_paths(at, "collection", [])}
 
 
 def _file_paths(at: str, collection_id: list[dict[str, Any]]) -> dict[str, Any]:
@@ -310,6 +315,34 @@ def _tile_paths(above: str, scope: str, choosing: list[str]) -> dict[str, Any]:
         f"{tileset}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": tile,
         f"{tileset}/{{tileMatrix}}/{{tileCol}}/{{tileRow}}.mvt": {"get": xyz},
     }
+
+
+def _style_paths(above: str, scope: str, choosing: list[str]) -> dict[str, Any]:
+    """Of one collection, which QGIS has layer styles for, too, or of several."""
+    given = ["collectionId"] if above else []
+    one = f"{above}/styles/{{styleId}}"
+
+    def described(name: str, summary: str, content: dict[str, str], kind: str, *place: str) -> dict[str, Any]:
+        found = operation(f"{scope}.{name}", "styles", summary, content, [ref("parameters", x) for x in place])
+        found["get"]["parameters"][0] = ref("parameters", kind)
+        return found
+
+    sheet = {MAPLIBRE: "object", **({QML: "html"} if above else {}), HTML: "html"}
+    page, place = {JSON: "object", HTML: "html"}, (*given, "styleId", *choosing)
+    return {
+        f"{above}/styles": described("getStyles", "Styles", page, "f", *given),
+        one: described("getStyle", "Stylesheet", sheet, "layerSheetFormat" if above else "sheetFormat", *place),
+        f"{one}/metadata": described("getStyleMetadata", "Style metadata", page, "f", *place),
+        f"{one}/legend": described("getLegend", "Legend", {HTML: "html", PNG: "binary"}, "legendFormat", *place),
+    }
+
+
+def _glyphs() -> dict[str, Any]:
+    """What MapLibre writes with."""
+    named = [ref("parameters", name) for name in ("fontstack", "glyphRange")]
+    found = operation("getGlyphs", "styles", "Glyphs of a font", {"application/x-protobuf": "binary"}, named)
+    found["get"]["parameters"] = [ref("parameters", "lang"), *named]
+    return found
 
 
 def _filter(prop: Property, lang: Language) -> dict[str, Any]:

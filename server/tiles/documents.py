@@ -201,6 +201,7 @@ def _links(tileset: Tileset) -> list[Link]:
         {**link("item", tileset.template(place, f="mvt"), MVT, tileset.title), "templated": True},
         {**link("item", tileset.template(place, f="json"), GEOJSON, tileset.title), "templated": True},
         link("describedby", exchange.href(*tileset.at, "tilejson", **query), JSON, "TileJSON"),
+        link(f"{OGC_REL}styles", exchange.href(*tileset.at[:-2], "styles"), JSON, "Styles"),
     ]
 
 

@@ -12,10 +12,13 @@ import yaml
 from server.catalogue import LANGUAGES, Collection, Service
 from server.crs import ETRS89_UTM32
 from server.features.sorting import SortKey
+from server.palettes import read_palettes
+from server.styles.legend import legend_of
 from server.ui.pages import Pages
 from server.ui.texts import read_texts
 
 UI = Path(__file__).resolve().parents[2] / "server" / "ui"
+ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((UI / "templates").glob("*.html"))
 SCRIPTS = [p for p in sorted((UI / "static").rglob("*.js")) if "vendor" not in p.parts]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -233,6 +236,19 @@ def tile_cases(ground: dict[str, Any], at: str) -> Iterator[tuple[str, str, dict
     yield "matrixset.html", "/tileMatrixSets/AdV_25832", {"document": GRID}
 
 
+def style_cases(at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Styles of all collections and of one, with their legends."""
+    palette = read_palettes(ROOT / "config")["light"]
+    document = {"id": "light", "title": "Hell", "description": "<Ruhig>"}
+    style = {"palette": palette}
+    legend = legend_of([GEMEINDE, ADRESSE], palette, "de")
+    for own, above in ((None, ""), (GEMEINDE, at)):
+        given = {"collection": own, "style": style, "legend": legend, "document": document}
+        yield "styles.html", f"{above}/styles", {"collection": own, "document": {"styles": []}, "styles": [style]}
+        yield "style.html", f"{above}/styles/light", given
+        yield "legend.html", f"{above}/styles/light/legend", given
+
+
 def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(template, path, context): each template whole, and sparse where it may be."""
     ground = {"collections": COLLECTIONS, "states": STATES}
@@ -276,6 +292,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from search_cases()
     yield "api.html", "/api.html", {"document": OPENAPI}
     yield from tile_cases(ground, at)
+    yield from style_cases(at)
     yield "map.html", "/map", ground
     problem = {
         "status": 400,
@@ -415,7 +432,7 @@ def test_links_stay_below_the_base_path(pages: Pages, case: tuple[str, str, dict
 
 def test_every_template_is_rendered() -> None:
     parts = {"base.html", "macros.html", "collection_table.html", "contact.html", "mark.svg.html", "use.html"}
-    parts.add("download_files.html")
+    parts |= {"download_files.html", "legend_parts.html"}
     assert {p.name for p in TEMPLATES} - parts == {template for template, _, _ in CASES}
 
 
