@@ -28,15 +28,27 @@ BAD = 12_000
 BREAK = "update geobasis.messpunkt set geom = ST_SetSRID(ST_MakePoint(1e300, 1e12), 25832) where fid = %s"
 
 
+@pytest.fixture(scope="session")
+def fill_crowd() -> Callable[..., None]:
+    """`fill_crowd(connection, collection, features)`: so many points instead of what it holds."""
+
+    def fill(connection: psycopg.Connection[Any], name: str, features: int) -> None:
+        connection.execute(CROWD.format(name=name, features=features).encode())
+
+    return fill
+
+
 @pytest.fixture(scope="package")
-def crowd(cluster: Any, probe_template: str, serve_probe: Callable[..., Any]) -> Iterator[Any]:
+def crowd(
+    cluster: Any, probe_template: str, fill_crowd: Callable[..., None], serve_probe: Callable[..., Any]
+) -> Iterator[Any]:
     """A service whose collections `leer` and `messpunkt` have more features than an answer holds at once; the second
     has one in the midst that cannot be transformed.
     """
     url = cluster.create(probe_template)
     with psycopg.connect(url, autocommit=True) as connection:
         for name in ("leer", "messpunkt"):
-            connection.execute(CROWD.format(name=name, features=FEATURES).encode())
+            fill_crowd(connection, name, FEATURES)
         connection.execute(BREAK, [BAD])
     with serve_probe(url) as served:
         yield served
