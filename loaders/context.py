@@ -22,6 +22,10 @@ class Staging(Protocol):
         """Take note of rows that the source holds, counted apart from reading them."""
         ...
 
+    def leave_out(self, collection: str, rows: int, reason: str) -> None:
+        """Take note of rows that the source holds and that are no part of the collection."""
+        ...
+
     def salt(self, manifest: Manifest, collection: str, *circumstances: object) -> bytes:
         """What goes in front of a record before its fingerprint is taken."""
         ...

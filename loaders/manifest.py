@@ -62,6 +62,7 @@ class CollectionSource(Strict):
     `min`: features in the whole state at least; `key`: the column that tells rows apart; `columns`: name to type, in a
     Shape file in upper case and cut to ten characters (`verbatim`: text, also where a file has it as a number);
     `optional`: those that only some editions have; `layer`: its name in the files, for Shape files as a pattern;
+    `made`: columns of the table that the loader makes, as far as `date` names them;
     `mixed`: texts that are not UTF-8 are cp1252, for some publishers' tables have rows of both; `date`: the
     column that says how current a row is; `since`: the year before which no date can lie; `rejected`: the largest share
     of rows that may be rejected, see checks.FEW_REJECTS; `volatile`: columns of the table whose change alone is no
@@ -72,6 +73,7 @@ class CollectionSource(Strict):
     key: Identifier
     columns: Columns = Field(min_length=1)
     optional: Columns = Field(default_factory=dict)
+    made: tuple[Identifier, ...] = Field(default=(), strict=False)
     layer: Pattern | None = None
     mixed: bool = False
     date: Identifier | None = None
@@ -83,7 +85,7 @@ class CollectionSource(Strict):
     @model_validator(mode="after")
     def _name_known_columns(self) -> Self:
         for what, name in (("key", self.key), ("date", self.date)):
-            if name is not None and name not in self.columns:
+            if name is not None and name not in {*self.columns, *self.made}:
                 raise ValueError(f"{what} names '{name}', which is none of the columns {', '.join(self.columns)}")
         return self
 

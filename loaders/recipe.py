@@ -1,5 +1,6 @@
 """How the rows of a layer become those of a collection, whatever format the layer has."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,19 @@ def take_ids(columns: Columns, given: Columns, key: str) -> tuple[pa.Array, Colu
     """The ids, and the table's columns without them. `given`: the file's columns."""
     rest = {name: column for name, column in columns.items() if name != "id"}
     return columns.get("id", columns[key] if key in columns else given[key]), rest
+
+
+def tell_apart(keys: pa.Array, met: Counter[str]) -> pa.Array:
+    """Ids of keys that the publisher may use several times: the further ones end with -2, -3 and so on.
+
+    `met`: how often each was met.
+    """
+    ids: list[str | None] = []
+    for key in keys.to_pylist():
+        if key is not None:
+            met[key] += 1
+        ids.append(f"{key}-{met[key]}" if key is not None and met[key] > 1 else key)
+    return pa.array(ids, pa.string())
 
 
 def nulls(kind: str, count: int) -> pa.Array:

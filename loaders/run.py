@@ -188,6 +188,11 @@ class _Load:
                 counts, empty = Comparison(self.connection, table, staging, scope).run()
                 require_balance(name, counts)
                 self.report.collections[name] = counts
+                self.report.checks += [
+                    Check(name, "left_out", True, f"{rows} rows are not loaded: {reason}")
+                    for (collection, reason), rows in staging.left_out.items()
+                    if collection == name
+                ]
                 self.report.checks += self._check(staging, table, counts, scope)
                 first |= {name} if empty else set()
         self.report.recognised = sum(known.rows + known.repeated for known in staging.known.values())

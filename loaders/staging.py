@@ -124,6 +124,7 @@ class Staging:
     known: dict[str, Known] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
+    left_out: dict[tuple[str, str], int] = field(default_factory=dict)
     rows: int = 0
     rejected: int = 0
     _open: "_OpenCopy | None" = None
@@ -153,6 +154,11 @@ class Staging:
     def count(self, collection: str, rows: int) -> None:
         """Take note of rows that the source holds, counted apart from reading them."""
         self.counted[collection] += rows
+
+    def leave_out(self, collection: str, rows: int, reason: str) -> None:
+        """Take note of rows that the source holds and that are no part of the collection."""
+        if rows:
+            self.left_out[collection, reason] = self.left_out.get((collection, reason), 0) + rows
 
     def salt(self, manifest: Manifest, collection: str, *circumstances: object) -> bytes:
         """What goes in front of a record before its fingerprint is taken."""

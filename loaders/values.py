@@ -141,3 +141,11 @@ def pad_digits(column: pa.Array, width: int) -> pa.Array:
     """Keys of digits with the zeros before them that a table of numbers has lost; other text stays as it is."""
     whole = pc.replace_substring_regex(column, r"^([0-9]+)\.0*$", r"\1")
     return pc.if_else(pc.match_substring_regex(whole, "^[0-9]+$"), pc.utf8_lpad(whole, width, "0"), whole)
+
+
+def parse_flags(column: pa.Array, name: str, sieve: Sieve) -> pa.Array:
+    """0 and 1 as booleans."""
+    yes, no = (pc.equal(column, pa.scalar(digit)) for digit in "10")
+    bad = to_mask(pc.and_(pc.invert(pc.or_(yes, no)), column.is_valid()))
+    sieve.refuse(bad, lambda i: f"{name} {_shown(column[i])} is neither 0 nor 1")
+    return yes

@@ -12,7 +12,7 @@ from loaders.batch import Sieve
 from loaders.coded import find_texts
 from loaders.context import Context
 from loaders.packages import read_package
-from loaders.recipe import Columns, Recipe, repeated
+from loaders.recipe import Columns, Recipe, repeated, tell_apart
 from loaders.shapes import stage_layers
 from loaders.values import join_texts, pad_digits, read_numbers, to_mask
 
@@ -30,7 +30,6 @@ def load(context: Context) -> None:
 
 
 def _complete(context: Context, met: Counter[str], columns: Columns, sieve: Sieve, path: Path) -> Columns:
-    """`met`: how often the number of a zone was met in a year."""
     year = read_package(path, context.manifest, context.origins)
     district, number = (pad_digits(columns[name], 4) for name in ("genu", "brwznr"))
     zones = join_texts(district, number)
@@ -44,7 +43,8 @@ def _complete(context: Context, met: Counter[str], columns: Columns, sieve: Siev
     return {
         **columns,
         **texts,
-        "id": _number(year, zones, met),
+        # a zone may have several areas, or uses
+        "id": tell_apart(join_texts(repeated(f"{year}-", sieve), zones), met),
         "jahr": repeated(year, sieve),
         "gilt_bis": pa.array([date(int(year), 12, 31)] * len(zones), pa.date32()),
         "bodenrichtwert": read_numbers(columns["brw"]),
@@ -53,13 +53,3 @@ def _complete(context: Context, met: Counter[str], columns: Columns, sieve: Siev
         "gesl": pad_digits(columns["gesl"], 8),
         "plz": pad_digits(columns["plz"], 5),
     }
-
-
-def _number(year: str, zones: pa.Array, met: Counter[str]) -> pa.Array:
-    """Year and zone; where a zone has several areas or uses, the further ones are told by -2, -3 and so on."""
-    ids: list[str | None] = []
-    for zone in zones.to_pylist():
-        key = f"{year}-{zone}"
-        met[key] += 1
-        ids.append((key if met[key] == 1 else f"{key}-{met[key]}") if zone else None)
-    return pa.array(ids, pa.string())

@@ -17,6 +17,12 @@ KINDS = {0: POINT, 1: LINE, 2: POLYGON}  # by the dimension of shapes
 ZONE = 1_500.0  # metres
 LAND_VALUES = {"W": (180, 420), "MI": (150, 300), "GE": (40, 110), "LF": (2, 9)}
 
+ACCIDENT_COLUMNS = (
+    "UIDENTSTLAE", "ULAND", "UREGBEZ", "UKREIS", "UGEMEINDE", "UJAHR", "UMONAT", "USTUNDE", "UWOCHENTAG", "UKATEGORIE",
+    "UART", "UTYP1", "ULICHTVERH", "IstStrassenzustand", "IstRad", "IstPKW", "IstFuss", "IstKrad", "IstGkfz",
+    "IstSonstige", "LINREFX", "LINREFY", "XGCSWGS84", "YGCSWGS84", "PLST",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -86,6 +92,40 @@ def _zones(region: Region, year: int, options: ExampleOptions) -> Layer:
     return Layer(f"BRW_{year}_Polygon", fields, shapes, rows)
 
 
+def _accidents(region: Region, options: ExampleOptions) -> Archives:
+    """Two years in the layout of 2025."""
+    for year in (options.date.year - 2, options.date.year - 1):
+        rows = [ACCIDENT_COLUMNS, *_accident_rows(region, year, options)]
+        content = "".join(";".join(row) + "\r\n" for row in rows).encode("utf-8-sig")
+
+        def write(folder: Path, options: ExampleOptions, name: str = f"Unfallorte_{year}_LR_BasisDLM.csv",
+                  content: bytes = content) -> None:  # fmt: skip
+            del options
+            (folder / name).write_bytes(content)
+
+        yield f"Unfallorte{year}_EPSG25832_CSV.zip", write
+
+
+def _accident_rows(region: Region, year: int, options: ExampleOptions) -> Iterator[tuple[str, ...]]:
+    rng = np.random.default_rng([options.seed, 9, year])
+    number = 0
+    for municipality in region.municipalities:
+        key = municipality.unit.key
+        for place in rng.normal(municipality.seat, 300, (12, 2)):
+            if not shapely.contains_xy(municipality.unit.geometry, *place):
+                continue
+            number += 1
+            east, north = (f"{value:.9f}".replace(".", ",") for value in place)
+            month, hour, weekday = rng.integers([1, 0, 1], [13, 24, 8])
+            category = str(rng.choice(["1", "2", "3"], p=[0.01, 0.19, 0.8]))
+            kind, type_, light, state = (str(n) for n in rng.integers([0, 1, 0, 0], [10, 8, 3, 3]))
+            involved = [str(n) for n in rng.integers(0, 2, 6)]
+            yield (
+                f"05{number:06d}{year}", key[:2], key[2], key[3:5], key[5:], str(year), f"{month:02d}", f"{hour:02d}",
+                str(weekday), category, kind, type_, light, state, *involved, east, north, "", "", "1",
+            )  # fmt: skip
+
+
 def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
     """The squares of a grid, as far as they lie in the shape."""
     west, south, east, north = shapely.bounds(shape).tolist()
@@ -97,4 +137,5 @@ def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
 
 PRODUCTS: dict[str, tuple[str, Callable[[Region, ExampleOptions], Archives]]] = {
     "bodenrichtwert": ("Bodenrichtwerte", _land_values),
+    "unfaelle": ("Unfallatlas", _accidents),
 }

@@ -43,6 +43,7 @@ def _count(get: Get, collection: str, **parameters: str) -> int:
 def test_products_are_served(get: Get) -> None:
     assert len(PRODUCTS) >= 1
     _check_land_values(get)
+    _check_accidents(get)
 
 
 def _check_land_values(get: Get) -> None:
@@ -68,3 +69,21 @@ def _check_land_values(get: Get) -> None:
     described = get(f"/collections/{brw}", f="json")
     assert described["license"] == ZERO
     assert described["attribution"].startswith("Gutachterausschüsse für Grundstückswerte")
+
+
+def _check_accidents(get: Get) -> None:
+    accidents = "unfaelle"
+    year = _count(get, accidents, ujahr="2025")
+    assert 0 < year < _count(get, accidents)
+    assert sum(_count(get, accidents, datetime=f"2025-{month:02d}-15") for month in range(1, 13)) == year
+    assert (
+        _count(get, accidents, ujahr="2025", istrad="true") + _count(get, accidents, ujahr="2025", istrad="false")
+        == year
+    )
+    described = get(f"/collections/{accidents}", f="json")
+    assert described["license"] == BY
+    assert described["attribution"].startswith("Statistische Ämter des Bundes und der Länder")
+    assert (
+        get(f"/collections/{accidents}/tiles/WebMercatorQuad/tilejson", f="json")["attribution"]
+        == described["attribution"]
+    )

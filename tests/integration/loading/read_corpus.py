@@ -58,6 +58,9 @@ class Collected:
     def count(self, collection: str, rows: int) -> None:
         self.counted += rows
 
+    def leave_out(self, collection: str, rows: int, reason: str) -> None:
+        assert rows >= 0
+
     def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
         shapes = shapely.from_wkb(batch.geometries.ewkb.to_numpy(zero_copy_only=False))
         assert shapely.is_valid(shapes).all()
