@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
+DAY = 86_400_000_000  # microseconds
 EPOCH_DAYS = 10_957  # from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's
 
 
@@ -84,6 +85,11 @@ def _date(column: pa.Array) -> pa.Array:
     return _number(">i4")(pc.subtract(days, EPOCH_DAYS))
 
 
+def _moment(column: pa.Array) -> pa.Array:
+    """Microseconds from 2000-01-01, UTC."""
+    return _number(">i8")(pc.subtract(column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), EPOCH_DAYS * DAY))
+
+
 def _bytes(column: pa.Array) -> pa.Array:
     return column.cast(pa.binary())
 
@@ -115,6 +121,7 @@ ENCODERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "int8": _number(">i8"),
     "float8": _number(">f8"),
     "date": _date,
+    "timestamptz": _moment,
     "text": _bytes,
     "bytea": _bytes,
     "uuid": _bytes,

@@ -1,14 +1,30 @@
 """What a loader may touch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 from loaders.batch import Batch, Mask
 from loaders.fingerprint import Prints
 from loaders.manifest import Manifest
-from loaders.report import Reject
+from loaders.report import Check, Reject
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area of the boundaries: its official key, eight digits, its name and date; EWKB in EPSG:25832 and the centre
+    of its envelope; whether it is live, or a former one.
+    """
+
+    key: str
+    name: str
+    stand: date | None
+    ewkb: bytes
+    east: float
+    north: float
+    live: bool
 
 
 class Staging(Protocol):
@@ -43,7 +59,8 @@ class Staging(Protocol):
 class Context:
     """A delivery's unpacked files by name, the collections asked for, and where their rows go.
 
-    `origins`: the delivered file, such as an archive, that each of the files was in, by its name.
+    `origins`: the delivered file, such as an archive, that each of the files was in, by its name. `read_areas`: the
+    areas of a collection of boundaries, see staging. `checks`: takes what the report says besides.
     """
 
     manifest: Manifest
@@ -51,3 +68,5 @@ class Context:
     wanted: tuple[str, ...]
     staging: Staging
     origins: Mapping[str, str] = field(default_factory=dict)
+    read_areas: Callable[[str], list[Area]] = lambda _: []
+    checks: list[Check] = field(default_factory=list)

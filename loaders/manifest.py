@@ -3,19 +3,21 @@
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from loaders.errors import LoadError, ManifestError
+from loaders.strict_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from loaders.area import Area
 
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
-Columns = dict[Identifier, Literal["text", "verbatim", "date", "integer", "number"]]
+# a file of any kind names its columns otherwise than the publishers do
+Column = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,59}$")]
+Columns = dict[Column, Literal["text", "verbatim", "date", "integer", "number"]]
 
 
 def _must_compile(pattern: str) -> str:
@@ -76,7 +78,7 @@ class CollectionSource(Strict):
     made: tuple[Identifier, ...] = Field(default=(), strict=False)
     layer: Pattern | None = None
     mixed: bool = False
-    date: Identifier | None = None
+    date: Column | None = None
     volatile: tuple[Identifier, ...] = Field(default=(), strict=False)
     rejected: float = Field(default=0.01, ge=0, le=1)
     since: int = Field(default=1900, ge=1500)
@@ -116,7 +118,7 @@ class Manifest(Strict):
     dataset: str = Field(pattern=IDENTIFIER)
     version: int = Field(ge=1)
     title: str
-    url: str = Field(pattern=r"^https://.+/$")
+    url: str = Field(pattern=r"^https://.+(/|\.(csv|zip))$")
     hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = Field(default=(), strict=False)
     file: Pattern
     reads: tuple[Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")], ...] = Field(strict=False)
@@ -135,6 +137,11 @@ class Manifest(Strict):
         if self.packages is not None and self.packages.shared and undated:
             raise ValueError(f"packages: shared objects are told by their date, and {undated[0]} names none")
         return self
+
+    @property
+    def layout(self) -> str:
+        """The folder of loaders/ whose `load` reads the delivery."""
+        return self.dataset
 
     @property
     def loader(self) -> str:
@@ -162,14 +169,16 @@ class Manifest(Strict):
 
 
 def datasets() -> tuple[str, ...]:
-    """Names of the datasets that have a loader."""
+    """Names of the datasets that have a loader of their own."""
     return tuple(sorted(entry.name for entry in resources.files("loaders").iterdir() if _manifest_of(entry).is_file()))
 
 
 def read_manifest(dataset: str) -> Manifest:
     """The manifest of a dataset. Raises LoadError for an unknown dataset, ManifestError with file and line."""
     if dataset not in datasets():
-        raise LoadError(f"There is no dataset '{dataset}'. Known datasets: {', '.join(datasets())}.")
+        from loaders.described import read_described  # noqa: PLC0415 - it makes manifests
+
+        return read_described(dataset)
     source = _manifest_of(resources.files("loaders") / dataset)
     manifest = parse_manifest(source.read_text("utf-8"), f"loaders/{dataset}/source.yaml")
     if manifest.dataset != dataset:
@@ -181,51 +190,8 @@ def read_manifest(dataset: str) -> Manifest:
 
 def parse_manifest(text: str, name: str) -> Manifest:
     """A manifest from its YAML; `name` stands in error messages."""
-    node = None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_doubles(node, name)
-        return Manifest.model_validate(yaml.safe_load(text))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ManifestError(f"{name}, line {line}: {error.problem}.") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise ManifestError(f"{name}, line {line}: {error.reason}.") from error
-    except ValidationError as error:
-        raise ManifestError("\n".join(_describe(e, node, name) for e in error.errors())) from error
+    return parse_yaml(text, Manifest, name)
 
 
 def _manifest_of(folder: Traversable) -> Traversable:
     return folder / "source.yaml"
-
-
-def _refuse_doubles(node: yaml.Node | None, name: str) -> None:
-    """YAML takes the last of two keys in silence."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[Any] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise ManifestError(f"{name}, line {line}: {key.value} stands twice; leave one of them.")
-            seen.add(key.value)
-            _refuse_doubles(value, name)
-
-
-def _describe(error: Any, node: yaml.Node | None, name: str) -> str:
-    location = ".".join(str(part) for part in error["loc"])
-    unknown = error["type"] == "extra_forbidden"
-    reason = "unknown key; remove it or correct its spelling" if unknown else error["msg"].removeprefix("Value error, ")
-    return f"{name}, line {_line_of(node, error['loc'])}: {location}: {reason}"
-
-
-def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line of the innermost key that an error's location reaches."""
-    line = 1
-    for part in location:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = next(((key, value) for key, value in pairs if key.value == part), None)
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line

@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 from loaders.checks import check_collection, find_refusals, require_balance
 from loaders.context import Context
 from loaders.delivery import digest_delivery, unpack_delivery
+from loaders.described import Described, write_documents
 from loaders.diff import Comparison, read_rejects, usable_rows
 from loaders.errors import DeliveryRefused, InvalidDelivery
 from loaders.fetch import fetch
@@ -32,6 +33,7 @@ from loaders.session import connect, explained, wait_for_turn
 from loaders.shared import store_claims
 from loaders.staging import Staging, Table, read_table
 from loaders.store import StoredFile, in_use
+from loaders.tables import described
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class LoadOptions:
 
 def load_dataset(dataset: str, options: LoadOptions) -> Report:
     """Load a delivery of a dataset. Raises DeliveryRefused with the report, or another LoadError."""
-    return load_delivery(read_manifest(dataset), options)
+    manifest = read_manifest(dataset)
+    report = load_delivery(manifest, options)
+    if isinstance(manifest, Described) and report.status in {"published", "unchanged"}:
+        write_documents(manifest.documents)
+    return report
 
 
 def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
@@ -72,7 +78,9 @@ def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
                 )
             report.files = [file.record for file in stored]
             with closing(connect(options.database_url, f"load {manifest.dataset}")) as connection:
-                _Load(manifest, wanted, options, report, connection).run(stored)
+                tables = manifest.tables if isinstance(manifest, Described) else ()
+                with described(connection, tables, keep=not options.dry_run):
+                    _Load(manifest, wanted, options, report, connection).run(stored)
     finally:
         options.progress.done()
     return report
@@ -98,7 +106,9 @@ class _Load:
         wait_for_turn(self.connection, self.report, self.options.progress)
         sources = self.manifest.collections
         tables = {name: read_table(self.connection, name, sources[name].volatile) for name in self.wanted}
-        if not self.options.dry_run and is_known(self.connection, self.wanted, digest, packages):
+        # what YAML describes may have changed, and the areas that it is joined to
+        anew = self.options.dry_run or isinstance(self.manifest, Described)
+        if not anew and is_known(self.connection, self.wanted, digest, packages):
             self.report.status = "unchanged"
             return
         if self.options.yielding and any(_is_live(self.connection, table) for table in tables.values()):
@@ -174,9 +184,11 @@ class _Load:
             self.report.checks.append(unpacked.check(self.manifest))
             self.options.progress.step("stage", None)
             with self.report.timed("stage"), staging.receiving():
-                _loader(self.manifest.dataset)(
-                    Context(self.manifest, unpacked.files, self.wanted, staging, unpacked.origins)
+                context = Context(
+                    self.manifest, unpacked.files, self.wanted, staging, unpacked.origins, staging.read_areas
                 )
+                _loader(self.manifest.layout)(context)
+            self.report.checks += context.checks
 
     def _compare(self, staging: Staging) -> frozenset[str]:
         """Count and check; the collections of which nothing is live yet."""
@@ -232,5 +244,5 @@ def _is_live(connection: Connection, table: Table) -> bool:
     return connection.execute(sql.SQL("select from {} limit 1").format(table.live)).rowcount > 0
 
 
-def _loader(dataset: str) -> Callable[[Context], None]:
-    return importlib.import_module(f"loaders.{dataset}.load").load
+def _loader(layout: str) -> Callable[[Context], None]:
+    return importlib.import_module(f"loaders.{layout}.load").load

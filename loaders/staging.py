@@ -12,6 +12,7 @@ from psycopg.copy import QueuedLibpqWriter
 
 from loaders.batch import Batch, Mask
 from loaders.binary_copy import HEADER, TRAILER, digest_fields, encode_fields, encode_rows
+from loaders.context import Area
 from loaders.errors import InvalidDelivery, LoadError
 from loaders.fingerprint import Known, Prints, salt, to_uuids
 from loaders.manifest import Manifest
@@ -35,6 +36,15 @@ select 0::bigint as row, 0::int2 as file, 0::bigint as line, false as repaired, 
   null::uuid as fingerprint, digest, id,
   {columns}, geom
 from {live} with no data
+"""
+
+AREAS = """
+select kn, gn, stand, ST_AsEWKB(geom, 'NDR'), (ST_XMin(geom) + ST_XMax(geom)) / 2, (ST_YMin(geom) + ST_YMax(geom)) / 2,
+  valid_to is null
+from (
+  select kn, gn, stand, geom, null::timestamptz as valid_to from {live}
+  union all select kn, gn, stand, geom, valid_to from {history}
+) a order by valid_to desc nulls first, kn
 """
 
 
@@ -175,6 +185,12 @@ class Staging:
         found = self.known[collection].recognise(prints)
         self.progress.advance(int(np.count_nonzero(found)))
         return found
+
+    def read_areas(self, collection: str) -> list[Area]:
+        """The areas of a collection of boundaries: those that are live, then former ones, the latest first."""
+        names = {"live": sql.Identifier("geobasis", collection), "history": sql.Identifier("history", collection)}
+        with self.connection.cursor(binary=True) as cursor:
+            return [Area(*row) for row in cursor.execute(sql.SQL(AREAS).format(**names))]
 
     def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
         """Take the next rows of a collection."""

@@ -96,10 +96,15 @@ def _sync(folder: Path) -> None:
 
 
 def write_json(path: Path, document: object) -> None:
+    """As `write_text`."""
+    write_text(path, json.dumps(document, default=str))
+
+
+def write_text(path: Path, text: str) -> None:
     """Replace a small file: it has the former content or the new one."""
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        draft.write_text(json.dumps(document, default=str), "utf-8")
+        draft.write_text(text, "utf-8")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

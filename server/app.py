@@ -166,7 +166,7 @@ def make_context(settings: Settings) -> tuple[Context, tuple[Collection, ...]]:
     if settings.database_url is None:
         raise ConfigurationError("DATABASE_URL is not set. Start the server with `opennrw up` or `opennrw serve`.")
     service = read_service(settings.config_dir)
-    collections = read_collections(settings.collections_dir)
+    collections = read_collections(*settings.collection_folders)
     palettes = read_palettes(settings.config_dir)
     check_colours(palettes.values(), collections)
     pages = Pages(service)

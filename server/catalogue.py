@@ -213,6 +213,7 @@ class Collection(Strict):
     `area`: the property with the official municipality key (AGS), whose beginning names district and region, too.
     `rights`: where they differ from those of the service's other data.
     `datetime`: the property with a feature's day, or with the first one if `datetime_end` names that with the last.
+    `source`: how a file of any kind is read into it, which is the loaders' matter (loaders/files/description.py).
     """
 
     id: str = Field(pattern=IDENTIFIER)
@@ -232,6 +233,7 @@ class Collection(Strict):
     text: tuple[str, ...] = Field(default=(), strict=False)
     search: tuple[Found, ...] = Field(default=(), strict=False)
     style: Look | None = None
+    source: dict[str, Any] = Field(default_factory=dict)
 
     def __hash__(self) -> int:
         """By id, so that SQL texts can be cached by collection."""
@@ -360,23 +362,28 @@ def read_service(config_dir: Path) -> Service:
     return read_yaml(config_dir / "service.yaml", Service)
 
 
-def read_collections(collections_dir: Path) -> tuple[Collection, ...]:
-    """Read every collections/*.yaml, sorted by id. Raises ConfigurationError with file and line."""
+def read_collections(collections_dir: Path, *further: Path) -> tuple[Collection, ...]:
+    """Read every collections/*.yaml, sorted by id, and those of further folders, which need not be there.
+
+    Raises ConfigurationError with file and line.
+    """
     paths = sorted(collections_dir.glob("*.yaml"))
     if not paths:
         raise ConfigurationError(
             f"{collections_dir} holds no *.yaml file: a service needs at least one collection. "
             "Set OPENNRW_COLLECTIONS_DIR to the folder that holds them."
         )
-    collections = []
-    for path in paths:
+    found: dict[str, tuple[Path, Collection]] = {}
+    for path in [*paths, *(path for folder in further for path in sorted(folder.glob("*.yaml")))]:
         collection = read_yaml(path, Collection)
         if collection.id != path.stem:
             raise ConfigurationError(
                 f"{path}: id is '{collection.id}', but a collection's file bears its id: rename one."
             )
-        collections.append(collection)
-    return tuple(collections)
+        if other := found.get(collection.id):
+            raise ConfigurationError(f"{path} and {other[0]} describe the same collection: remove one of them.")
+        found[collection.id] = path, collection
+    return tuple(found[name][1] for name in sorted(found))
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:

@@ -82,7 +82,7 @@ def check_database(url: str, settings: Settings) -> list[Check]:
 def check_collections(settings: Settings, owner_url: str | None = None) -> None:
     """ConfigurationError, with every difference, if the collections' YAML and the database do not fit together."""
     read_service(settings.config_dir)
-    collections = read_collections(settings.collections_dir)
+    collections = read_collections(*settings.collection_folders)
 
     async def compare() -> None:
         conninfo = reader_conninfo(settings, owner_url or settings.database_url or "")
@@ -144,7 +144,7 @@ def _check_port(settings: Settings) -> Check:
 def _check_configuration(settings: Settings) -> Check:
     try:
         read_service(settings.config_dir)
-        count = len(read_collections(settings.collections_dir))
+        count = len(read_collections(*settings.collection_folders))
     except (ConfigurationError, OSError) as error:
         return Check("configuration", WRONG, str(error), "mend the file named")
     return Check("configuration", OK, f"{count} collections in {settings.collections_dir}")

@@ -6,17 +6,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from loaders.home import default_home
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def default_home() -> Path:
-    """Folder for the private cluster, raw files and example data where OPENNRW_HOME is not set.
-
-    PostgreSQL refuses root and cannot read below /root, so root's data live under /var/lib.
-    """
-    if os.geteuid() == 0:
-        return Path("/var/lib/opennrw")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "opennrw"
 
 
 class Settings(BaseSettings):
@@ -98,3 +90,8 @@ class Settings(BaseSettings):
         validation_alias="OPENNRW_RETRY_WAIT",
         description="seconds before the second attempt of a job; doubled for each further one",
     )
+
+    @property
+    def collection_folders(self) -> tuple[Path, Path]:
+        """Where YAML describes collections: the project's, and those that were made of files and tables here."""
+        return self.collections_dir, self.home / "collections"

@@ -57,7 +57,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 def _find(settings: Settings, name: str) -> Collection:
-    collections = {c.id: c for c in read_collections(settings.collections_dir)}
+    collections = {c.id: c for c in read_collections(*settings.collection_folders)}
     if name not in collections:
         raise NotFound(f"There is no collection '{name}'. Collections: {', '.join(collections)}.")
     return collections[name]
@@ -89,7 +89,7 @@ def _write(
 def _offer(settings: Settings, name: str | None, as_json: bool) -> None:
     from server.exports.whole import Files  # noqa: PLC0415
 
-    wanted = [_find(settings, name)] if name else read_collections(settings.collections_dir)
+    wanted = [_find(settings, name)] if name else read_collections(*settings.collection_folders)
     with console.progress() as progress:
         files = Files(settings, read_service(settings.config_dir), progress)
         results = {}

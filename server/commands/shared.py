@@ -137,7 +137,7 @@ def refresh_search(database: Database, settings: Settings) -> None:
     """Make what was published searchable at once; without this a worker does it."""
     from server.gazetteer import refresh  # noqa: PLC0415
 
-    refresh(database.owner_url, read_collections(settings.collections_dir))
+    refresh(database.owner_url, read_collections(*settings.collection_folders))
 
 
 def tell_of_tiles(database: Database, settings: Settings) -> None:

@@ -124,7 +124,7 @@ def choose(settings: Settings, names: list[str] | None, *, together: bool = Fals
 
     Raises NotFound.
     """
-    known = {c.id: c for c in read_collections(settings.collections_dir)}
+    known = {c.id: c for c in read_collections(*settings.collection_folders)}
     if not names:
         return tuple(c for c in known.values() if not (together and c.tiles.separate))
     if unknown := [name for name in names if name not in known]:

@@ -88,7 +88,7 @@ def after_publication(work: Work) -> Outcome:
     from loaders.maintain import maintain  # noqa: PLC0415
 
     work.progress.step("search", None)
-    refresh(work.database_url, read_collections(work.settings.collections_dir))
+    refresh(work.database_url, read_collections(*work.settings.collection_folders))
     work.progress.step("vacuum", None)
     done = maintain(work.database_url, work.arguments["collection"], work.progress)
     order = "unknown" if done.correlation is None else f"{done.correlation:.2f}"
@@ -101,7 +101,7 @@ def downloads(work: Work) -> Outcome:
     from server.exports.whole import Files  # noqa: PLC0415
 
     name = work.arguments["collection"]
-    collection = next((c for c in read_collections(work.settings.collections_dir) if c.id == name), None)
+    collection = next((c for c in read_collections(*work.settings.collection_folders) if c.id == name), None)
     if collection is None:
         return Outcome("unchanged", f"{name} is not among the collections that are published")
     waiting = partial(is_waited_for, work.settings, work.job)
@@ -118,7 +118,7 @@ def cut(work: Work) -> Outcome:
     from server.exports.part import Order, make_cut  # noqa: PLC0415
 
     given = work.arguments
-    collections = {c.id: c for c in read_collections(work.settings.collections_dir)}
+    collections = {c.id: c for c in read_collections(*work.settings.collection_folders)}
     if given["collection"] not in collections:
         raise NotFound(f"There is no collection '{given['collection']}' any more.")
     order = Order(collections[given["collection"]], given["kind"], given["parameters"])
@@ -131,7 +131,7 @@ def pyramid(work: Work) -> Outcome:
     from server.pyramid.make import refresh as refresh_pyramid  # noqa: PLC0415 - it needs the geometry libraries
 
     wanted = work.arguments["collection"]
-    for collection in read_collections(work.settings.collections_dir):
+    for collection in read_collections(*work.settings.collection_folders):
         if collection.id == wanted:
             made = refresh_pyramid(work.database_url, collection, work.progress)
             if made.how != "nothing":

@@ -64,7 +64,7 @@ class Maker:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._connection = connect(order.settings, order.owner_url)
-        self._collections = [c for c in read_collections(order.settings.collections_dir) if c.id in order.made]
+        self._collections = [c for c in read_collections(*order.settings.collection_folders) if c.id in order.made]
         self._grid = read_grids(order.settings.config_dir)[order.grid]
         self._states = read_states(self._connection, self._collections)
         self._keeper = psycopg.connect(order.owner_url, autocommit=True) if order.keep else None

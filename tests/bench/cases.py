@@ -48,7 +48,7 @@ class Town:
 
 def read_town(connection: psycopg.Connection[Any], settings: Settings) -> Town:
     """The same places in every run."""
-    collection = {c.id: c for c in read_collections(settings.collections_dir)}["hausumring"]
+    collection = {c.id: c for c in read_collections(*settings.collection_folders)}["hausumring"]
     row = connection.execute(
         "select version, delivery, published, features, bbox, half_width, half_height "
         "from provenance.collection where collection = 'hausumring'"

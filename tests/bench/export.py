@@ -123,7 +123,7 @@ def fill(cluster: PrivateCluster, features: int) -> int:
 def make(key: str, path: str) -> None:
     """One file, as a job makes it."""
     settings = Settings()  # pyright: ignore[reportCallIssue]
-    collection = {c.id: c for c in read_collections(settings.collections_dir)}[COLLECTION]
+    collection = {c.id: c for c in read_collections(*settings.collection_folders)}[COLLECTION]
     with connect(settings, settings.database_url, 600) as connection:
         source = TableSource(connection, Extract(collection, KINDS[key], ETRS89_UTM32), lambda _: None)
         write_file(source, Layer(collection, ETRS89_UTM32), About(lang="de"), KINDS[key], Path(path))

@@ -122,7 +122,7 @@ def prepare(settings: Settings) -> None:
 
 def open_bench(settings: Settings, options: argparse.Namespace, owner_url: str) -> Bench:
     """Tiles where buildings are, the same in every run."""
-    collection = {c.id: c for c in read_collections(settings.collections_dir)}[NAME]
+    collection = {c.id: c for c in read_collections(*settings.collection_folders)}[NAME]
     to_mercator = Transformer.from_crs(25832, 3857, always_xy=True)
     with psycopg.connect(owner_url, autocommit=True) as connection:
         state = read_states(connection, [collection])[NAME]
