@@ -144,7 +144,8 @@ def _resource_links(exchange: Exchange, collection: Collection) -> list[Link]:
         link(f"{OGC_REL}sortables", exchange.href(*at, "sortables"), SCHEMA_JSON, "Sortables"),
         link(f"{OGC_REL}schema", exchange.href(*at, "schema"), SCHEMA_JSON, "Schema"),
         link("describedby", exchange.href(*at, "schema", f="feature"), SCHEMA_JSON, "GeoJSON-Schema"),
-        link("describedby", exchange.href(*at, "schema", f="xsd"), XML, "XML Schema (GML)"),
+        # not describedby: GDAL would look in GeoJSON for the attributes of GML, of which the id is one
+        link(f"{OGC_REL}schema", exchange.href(*at, "schema", f="xsd"), XML, "XML Schema (GML)"),
         link(
             f"{OGC_REL}tilesets-vector",
             exchange.href(*at, "tiles"),
