@@ -19,6 +19,7 @@ from starlette_compress import CompressMiddleware, add_compress_type
 
 from server import problems
 from server.catalogue import Collection, read_collections, read_service
+from server.common import embed
 from server.common import routes as common
 from server.coordinates import places_query
 from server.database import Database, reader_conninfo
@@ -105,6 +106,8 @@ ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/styles/{{styleId}}/legend": styles.get_legend,
     "/fonts/{fontstack}/{range}.pbf": styles.get_glyphs,
     "/map": common.get_map,
+    "/embed": embed.get_embed,
+    "/embed/map": embed.get_embedded_map,
     "/accessibility": common.get_accessibility,
     "/privacy": common.get_privacy,
     "/healthz": common.get_health,

@@ -23,13 +23,20 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ROUTE = "opennrw.route"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+CSP = b"content-security-policy"
+
+
+def policy(ancestors: str = "'none'", frame: str = "'none'") -> dict[str, str]:
+    """The header that says what a page may load; `ancestors`: which pages may frame it, `frame`: what it may frame."""
+    rules = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+    )
+    return {"Content-Security-Policy": f"{rules}frame-src {frame}; frame-ancestors {ancestors}"}
+
+
 SAFE_HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
+    (CSP, policy()["Content-Security-Policy"].encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
 )
@@ -148,7 +155,8 @@ class Observe:
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                message["headers"] = [*message["headers"], *common]
+                own = any(name == CSP for name, _ in message["headers"])
+                message["headers"] = [*message["headers"], *(pair for pair in common if not own or pair[0] != CSP)]
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
             await send(message)

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         validation_alias="OPENNRW_ADMIN_TOKEN",
         description="whoever sends it may read /admin/; without it nothing is there",
     )
+    frame_ancestors: str = Field(
+        default="*",
+        pattern=r"^[A-Za-z0-9*:/._ \[\]-]+$",
+        validation_alias="OPENNRW_FRAME_ANCESTORS",
+        description="pages that may frame /embed/map, as in CSP: *, or origins such as https://www.example.org",
+    )
     downloads_at_once: int = Field(
         default=20_000,
         ge=0,

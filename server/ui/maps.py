@@ -7,7 +7,9 @@ from server.catalogue import Collection
 from server.ui.texts import Texts
 
 # Groups of the layer list, and whether their layers are shown at first
-GROUPS = {"dvg1": True, "gebref": True, "hausumringe": True, "dvg2": False}
+GROUPS = {"dvg1": True, "gebref": True, "hausumringe": True, "alkis": True, "alkis_nas": False, "dvg2": False}
+# What lies below a collection's own features
+GROUND = frozenset({"dvg1", "hausumringe"})
 RANKS = ("land", "regierungsbezirk", "kreis", "gemeinde")
 State = Mapping[str, Any]
 
@@ -26,6 +28,11 @@ def in_groups(collections: Iterable[Collection]) -> list[tuple[str, list[Collect
         if members:
             found.append((group, sorted(members, key=_rank)))
     return found
+
+
+def is_shown_at_first(collection: Collection) -> bool:
+    """Whether a map of several collections shows it without being asked."""
+    return GROUPS.get(collection.dataset, True) and not collection.tiles.separate
 
 
 def map_layers(collections: Iterable[Collection], states: Mapping[str, State], texts: Texts) -> list[dict[str, Any]]:
@@ -51,7 +58,7 @@ def map_layer(collection: Collection, state: State, texts: Texts) -> dict[str, A
         "maxzoom": collection.tiles.maxzoom,
         "bounds": state.get("bbox"),
         "label": collection.label,
-        "visible": GROUPS.get(collection.dataset, True),
+        "visible": is_shown_at_first(collection),
         "properties": [
             {
                 "name": p.name,
@@ -74,7 +81,7 @@ def ground_of(collection: Collection | None, collections: Iterable[Collection]) 
     if collection is not None and collection.dataset == "dvg2":
         return [c for c in collections if c.dataset == "dvg2" and c.id != collection.id]
     own = collection.id if collection is not None else None
-    return [c for c in collections if GROUPS.get(c.dataset) and c.id != own and c.geometry != "Point"]
+    return [c for c in collections if c.dataset in GROUND and c.id != own]
 
 
 def union_of(boxes: Iterable[list[float] | None]) -> list[float] | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -17,6 +17,9 @@ from server.ui import apidoc, describe, formatting, maps
 from server.ui.texts import read_texts
 
 HERE = Path(__file__).parent
+SNIPPETS = Environment(  # noqa: S701 (plain text)
+    loader=PackageLoader("server.ui", "templates/snippets"), undefined=StrictUndefined, trim_blocks=True
+)
 
 
 class Pages:
@@ -37,6 +40,10 @@ class Pages:
         """Changes with templates, texts and static files: part of an HTML answer's ETag."""
         self._texts = {lang: read_texts(lang) for lang in LANGUAGES}
         self._environment = self._make_environment()
+
+    def shown_at_first(self, collections: Iterable[Collection]) -> list[Collection]:
+        """Those that a map of all of them shows without being asked."""
+        return [c for c in collections if maps.is_shown_at_first(c)]
 
     def static_url(self, name: str) -> str:
         """Path of a file of static/ that changes with its content. Raises KeyError for a file that is not there."""
@@ -60,6 +67,7 @@ class Pages:
             "areas": {},
             "area_name": None,
             "coordinates": None,
+            "lang_given": False,
             **context,
             "lang": lang,
             "service": self.service,
@@ -92,6 +100,7 @@ class Pages:
             "union_of": maps.union_of,
             "grouped_operations": apidoc.grouped_operations,
             "map_config": map_config,
+            "snippet_text": snippet_text,
             "example_filter": example_filter,
             "example_value": example_value,
         }
@@ -130,6 +139,11 @@ class Links:
         return parts.path + (f"?{query}" if query else "")
 
 
+def snippet_text(name: str, values: Mapping[str, Any]) -> str:
+    """snippets/<name>.txt with its values: code, so nothing in it is escaped; the page that shows it does that."""
+    return SNIPPETS.get_template(f"{name}.txt").render(values)
+
+
 def example_filter(collection: Collection, examples: Mapping[str, Any] | None = None) -> tuple[str, str] | None:
     """A queryable with an example value for the snippets, the label first; None where no property has one."""
     found = {p.name: value for p in collection.queryables if (value := example_value(p, examples)) is not None}
@@ -156,11 +170,15 @@ def map_config(
     feature: Mapping[str, Any] | None = None,
     bounds: list[float] | None = None,
 ) -> Markup:
-    """JSON for the script of a map: 'overview', 'teaser', 'collection', 'items' or 'item'."""
+    """JSON for the script of a map: 'overview', 'embedded', 'teaser', 'collection', 'items' or 'item'."""
     texts, states, collections = context["t"], context["states"], context["collections"]
     static, prefix = context["static"], urlsplit(context["base"]).path.rstrip("/")
-    shown = collections if kind == "overview" else maps.ground_of(collection, collections)
+    overview = kind in {"overview", "embedded"}
+    shown = [c for c in collections if c.id in states] if overview else maps.ground_of(collection, collections)
     layers = maps.map_layers(shown, states, texts)
+    asked = context.get("framed")
+    if kind == "embedded" and asked is not None:
+        layers = [{**layer, "visible": layer["id"] in asked.collections} for layer in layers]
     state = (context.get("state") or states.get(collection.id) or {}) if collection is not None else {}
     if collection is not None:
         layers.append({**maps.map_layer(collection, state, texts), "visible": True})
@@ -174,6 +192,8 @@ def map_config(
         "layers": layers,
         "focus": collection.id if collection is not None else None,
         "feature": feature,
+        "style": asked.style if asked is not None else None,
+        "view": asked.bbox if asked is not None else None,
         "bounds": bounds or maps.union_of(layer["bounds"] for layer in layers),
         "attribution": _attribution(context, maps.latest_date([state] if collection else states.values())),
         "texts": texts.under("js."),
@@ -244,6 +264,10 @@ def _neighbours(context: Context, feature: Mapping[str, Any], collection: Collec
     return describe.neighbours(collection, feature, context["collections"])
 
 
+def _state_box(name: str, states: Mapping[str, maps.State]) -> list[float] | None:
+    return states[name]["bbox"] if name in states else None
+
+
 def _crs_name(uri: str) -> str:
     return BY_URI[uri].name
 
@@ -260,6 +284,7 @@ FILTERS = {
     "extent": _extent,
     "duration": _duration,
     "crs_name": _crs_name,
+    "state_box": _state_box,
     "text": _text,
     "value": _value,
     "feature_title": _feature_title,

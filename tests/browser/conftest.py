@@ -167,6 +167,8 @@ PATHS = (
     "/conformance",
     "/api.html",
     "/map",
+    "/embed",
+    "/embed/map",
     "/accessibility",
     "/privacy",
     "/collections/missing",

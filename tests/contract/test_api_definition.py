@@ -11,7 +11,17 @@ from server.app import ROUTES
 from server.limits import DEFAULT_LIMIT, MAX_LIMIT
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
-PAGES_ONLY = {"/api.html", "/map", "/accessibility", "/privacy", "/healthz", "/readyz", "/metrics"}
+PAGES_ONLY = {
+    "/api.html",
+    "/map",
+    "/embed",
+    "/embed/map",
+    "/accessibility",
+    "/privacy",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+}
 Documents = Callable[..., Any]
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from server.catalogue import LANGUAGES, Collection, Service
+from server.common.embed import Shown
 from server.crs import ETRS89_UTM32
 from server.features.sorting import SortKey
 from server.palettes import read_palettes
@@ -294,6 +295,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from tile_cases(ground, at)
     yield from style_cases(at)
     yield "map.html", "/map", ground
+    yield from embed_cases(ground)
     problem = {
         "status": 400,
         "title": "Invalid parameter",
@@ -307,6 +309,14 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from download_cases(at)
     yield "accessibility.html", "/accessibility", {}
     yield "privacy.html", "/privacy", {}
+
+
+def embed_cases(ground: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is shown by a map in a frame, and the snippets for it."""
+    area = Shown(("gemeinde", "adresse"), "grey", (6.9, 51.4, 7.1, 51.5))
+    for template, path in (("embed.html", "/embed"), ("embedded.html", "/embed/map")):
+        yield template, path, {**ground, "document": {}, "framed": area}
+        yield template, path, {"document": {}, "framed": Shown((), None, None), "lang_given": True}
 
 
 def download_cases(at: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -432,7 +442,7 @@ def test_links_stay_below_the_base_path(pages: Pages, case: tuple[str, str, dict
 
 def test_every_template_is_rendered() -> None:
     parts = {"base.html", "macros.html", "collection_table.html", "contact.html", "mark.svg.html", "use.html"}
-    parts |= {"download_files.html", "legend_parts.html"}
+    parts |= {"download_files.html", "snippets.html", "legend_parts.html"}
     assert {p.name for p in TEMPLATES} - parts == {template for template, _, _ in CASES}
 
 

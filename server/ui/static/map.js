@@ -4,8 +4,13 @@ import { makeMarks, makePopups } from "./map/choose.js";
 import { addControls } from "./map/controls.js";
 import { startLabels } from "./map/labels.js";
 import { drawSwatches, startLayerList } from "./map/layers.js";
-import { readHash } from "./map/permalink.js";
+import { measureParts, startMeasure } from "./map/measure.js";
+import { readHash, startLarger } from "./map/permalink.js";
+import { startPictures } from "./map/picture.js";
+import { startPosition } from "./map/position.js";
 import { linkRows } from "./map/rows.js";
+import { startSearch } from "./map/search.js";
+import { startShare } from "./map/share.js";
 import { buildStyle, isDark, pageLayers } from "./map/style.js";
 import { startTwin } from "./map/twin.js";
 import { findMiddle, initialView } from "./map/view.js";
@@ -31,6 +36,7 @@ async function start(frame) {
   const hash = config.kind === "overview" ? readHash(config.layers) : {};
   const state = {
     visible: hash.visible ?? new Set(config.layers.filter((layer) => layer.visible).map((layer) => layer.id)),
+    style: config.style ?? hash.style,
     page,
   };
   let map;
@@ -64,6 +70,9 @@ const asCollection = (features) => ({
 
 function styleOf(config, state) {
   const { labels } = state;
+  if (config.kind === "overview") {
+    return buildStyle(config, state.visible, isDark(), { labels, ...measureParts(state) });
+  }
   if (!state.page) return buildStyle(config, state.visible, isDark(), { labels });
   return buildStyle(config, state.visible, isDark(), {
     labels,
@@ -73,7 +82,7 @@ function styleOf(config, state) {
 }
 
 function makeMap(maplibre, container, config, state, words, view) {
-  const page = config.kind !== "overview" && config.kind !== "items";
+  const page = config.kind !== "overview" && config.kind !== "items"; // else scrolling the page would zoom the map
   const canvas = document.createElement("div");
   canvas.className = "map-canvas";
   container.prepend(canvas);
@@ -119,10 +128,28 @@ function run(maplibre, map, container, config, state, words) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rescheme);
   document.addEventListener("schemechange", rescheme);
   if (config.kind === "overview") {
+    startMeasure(map, container, state, words);
+    startPosition(map, words);
+    startPictures(map, config, words);
+    startShare(map, state);
+    startSearch(map, config, words, (hit) => {
+      const [west, south, east, north] = hit.bbox ?? [];
+      if (hit.bbox) map.fitBounds([west, south, east, north], { padding: 48, maxZoom: 17 });
+      else map.flyTo({ center: hit.geometry.coordinates, zoom: Math.max(map.getZoom(), 18) });
+      popups.tell(hit);
+    });
     const twin = startTwin(map, config, state, words, { mark: marks.only, choose: popups.choose });
     startLayerList(map, config, state, () => {
       labels.refresh();
       twin.refresh();
+    });
+  }
+  if (config.kind === "embedded") {
+    startLarger(map, config, state);
+    // for our own page that makes snippets, and for no other
+    map.on("moveend", ({ originalEvent }) => {
+      const message = { type: "opennrw:view", bbox: map.getBounds().toArray().flat() };
+      if (originalEvent) parent.postMessage(message, location.origin);
     });
   }
   if (config.kind === "items") linkRows(map, marks);

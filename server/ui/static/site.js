@@ -1,4 +1,6 @@
-// What pages do beyond HTML: switch of the colour scheme, copy buttons, tabs, tidy filter forms.
+// What pages do beyond HTML: switch of the colour scheme, tidy filter forms, and their parts.
+
+import { startCopy, startTabs } from "./parts.js";
 
 const SCHEMES = ["auto", "light", "dark"];
 
@@ -24,70 +26,6 @@ function startTheme(button) {
   });
   show();
   button.hidden = false;
-}
-
-function startCopy(button) {
-  const label = button.textContent;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await copyText(button.dataset.copy);
-    button.textContent = button.dataset.done;
-    setTimeout(() => (button.textContent = label), 2000);
-  });
-}
-
-async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // without TLS browsers offer no clipboard: select the text in a field and let them copy that
-  const field = document.createElement("textarea");
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-}
-
-// Sections with a heading each become tabs after the ARIA pattern: arrows move, Home and End jump.
-function startTabs(container, index) {
-  const panels = [...container.querySelectorAll(":scope > section")];
-  const list = document.createElement("div");
-  list.role = "tablist";
-  list.setAttribute("aria-label", container.getAttribute("aria-label"));
-  container.removeAttribute("aria-label");
-  const tabs = panels.map((panel, i) => {
-    const heading = panel.querySelector("h3");
-    const tab = document.createElement("button");
-    tab.type = "button";
-    tab.role = "tab";
-    tab.id = `tab-${index}-${i}`;
-    tab.textContent = heading.textContent;
-    panel.id = `panel-${index}-${i}`;
-    panel.role = "tabpanel";
-    panel.setAttribute("aria-labelledby", tab.id);
-    tab.setAttribute("aria-controls", panel.id);
-    heading.classList.add("visually-hidden");
-    tab.addEventListener("click", () => choose(i));
-    return tab;
-  });
-  const choose = (chosen, focus = false) => {
-    tabs.forEach((tab, i) => {
-      tab.setAttribute("aria-selected", String(i === chosen));
-      tab.tabIndex = i === chosen ? 0 : -1;
-      panels[i].hidden = i !== chosen;
-    });
-    if (focus) tabs[chosen].focus();
-  };
-  list.addEventListener("keydown", (event) => {
-    const now = tabs.indexOf(document.activeElement);
-    const steps = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: tabs.length - 1 };
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    choose((steps[event.key] + tabs.length) % tabs.length, true);
-  });
-  list.append(...tabs);
-  container.prepend(list);
-  container.classList.add("active");
-  choose(0);
 }
 
 // An empty field means "no condition", not "equals nothing": it stays out of the URL.
@@ -118,7 +56,7 @@ function startReload(link) {
 const theme = document.getElementById("theme");
 if (theme) startTheme(theme);
 document.querySelectorAll("[data-copy]").forEach(startCopy);
-document.querySelectorAll("[data-tabs]").forEach(startTabs);
+document.querySelectorAll("[data-tabs]").forEach((container, index) => startTabs(container, index));
 document.querySelectorAll("[data-reload]").forEach(startReload);
 const filter = document.getElementById("filter");
 if (filter) startFilter(filter);

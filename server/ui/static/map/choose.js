@@ -1,6 +1,7 @@
 // Pointing at and choosing features, by mouse, touch and keyboard.
 
-import { popupContent } from "./popup.js";
+import { makeDetails } from "./details.js";
+import { hitContent, popupContent } from "./popup.js";
 import { litRow } from "./rows.js";
 import { hitLayers } from "./style.js";
 import { boundsOf } from "./view.js";
@@ -11,7 +12,7 @@ export function makeMarks(map, config) {
   const kept = { hover: undefined, chosen: undefined };
   const set = (kind, source, id) => {
     const before = kept[kind];
-    kept[kind] = source === undefined ? undefined : { source, id };
+    kept[kind] = id === undefined ? undefined : { source, id };
     if (before) map.setFeatureState(at(before), { lit: false });
     for (const one of [kept.hover, kept.chosen]) if (one && map.getSource(one.source)) map.setFeatureState(at(one), { lit: true });
   };
@@ -23,6 +24,7 @@ export function makeMarks(map, config) {
 }
 
 export function makePopups(maplibre, map, container, config, state, words, marks) {
+  const details = makeDetails(config, words);
   let popup;
   const queried = () => [
     ...(state.page ? ["page:point", "page:line", "page:fill"] : []),
@@ -38,19 +40,19 @@ export function makePopups(maplibre, map, container, config, state, words, marks
       .sort((a, b) => order(a) - order(b))
       .map((feature) => ({ layer: marks.layer(feature), feature }))
       .filter(({ layer, feature }) => {
-        const key = `${layer.id} ${feature.id}`;
+        const key = `${layer.id} ${feature.id ?? "-"}`;
         return !seen.has(key) && seen.add(key);
       });
   };
   const open = (found, at, index, back) => {
     const ordered = [found[index], ...found.filter((_, i) => i !== index)];
-    popup?.remove();
     const { feature } = ordered[0];
-    popup = new maplibre.Popup({ maxWidth: "336px", focusAfterOpen: true })
-      .setLngLat(at)
-      .setDOMContent(popupContent(ordered, words, (i) => open(ordered, at, i, back)))
-      .addTo(map);
+    put(at, popupContent(ordered, words, details, (i) => open(ordered, at, i, back)), back);
     marks.choose(feature.source, feature.id);
+  };
+  const put = (at, content, back) => {
+    popup?.remove();
+    popup = new maplibre.Popup({ maxWidth: "336px", focusAfterOpen: true }).setLngLat(at).setDOMContent(content).addTo(map);
     const mine = popup;
     popup.on("close", () => {
       if (popup !== mine) return;
@@ -60,11 +62,13 @@ export function makePopups(maplibre, map, container, config, state, words, marks
     });
   };
   map.on("click", (event) => {
+    if (state.measuring) return;
     const found = findAt(event.point, 4);
     if (found.length) open(found, event.lngLat, 0);
   });
   hover(map, findAt, marks);
   keyboard(map, container, () => {
+    if (state.measuring) return;
     const canvas = map.getCanvas();
     const found = findAt({ x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 }, 6);
     if (found.length) open(found, map.getCenter(), 0, canvas);
@@ -75,6 +79,10 @@ export function makePopups(maplibre, map, container, config, state, words, marks
   });
   return {
     choose: (layer, feature, back) => open([{ layer, feature }], placeOf(map, feature), 0, back),
+    tell: (hit) => {
+      marks.choose();
+      put(hit.geometry.coordinates, hitContent(hit, words));
+    },
   };
 }
 

@@ -32,12 +32,12 @@ export function startLayerList(map, config, state, changed) {
       if (box.checked) state.visible.add(box.value);
       else state.visible.delete(box.value);
       show();
-      writeHash(map, config.layers, state.visible);
+      writeHash(map, config.layers, state);
       changed();
     });
   }
   drawSwatches(config);
-  map.on("moveend", () => writeHash(map, config.layers, state.visible));
+  map.on("moveend", () => writeHash(map, config.layers, state));
   addEventListener("hashchange", () => {
     const { view, visible } = readHash(config.layers);
     if (visible) state.visible = visible;

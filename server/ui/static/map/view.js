@@ -24,6 +24,7 @@ export function initialView(config, page, middle) {
     const areas = page.features.some((feature) => !feature.geometry.type.includes("Point"));
     return { bounds: own, fitBoundsOptions: { padding: areas ? 60 : 48, maxZoom: 18 } };
   }
+  if (config.view) return { bounds: config.view };
   if (middle) return { center: middle, zoom: focusOf(config).minzoom + 1.5 };
   return { bounds: config.bounds ?? NRW, fitBoundsOptions: { padding: 24 } };
 }

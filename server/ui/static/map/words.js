@@ -21,14 +21,28 @@ export function makeWords(config) {
 
   const value = (property, raw) => {
     if (property.codes[raw]) return `${property.codes[raw]} (${raw})`;
+    if (Array.isArray(raw)) return raw.map((one) => value(property, one)).join(", ");
     if (typeof raw === "boolean") return text(raw ? "yes" : "no");
     if (property.type === "date") return Number.isNaN(Date.parse(raw)) ? raw : date.format(new Date(raw));
     if (typeof raw === "number") return number.format(raw) + (property.unit ? `\u00a0${property.unit}` : "");
     return String(raw);
   };
 
-  const href = (layer, id) =>
-    `${config.root}/collections/${layer.id}/items/${encodeURIComponent(id)}${config.langGiven ? `?lang=${config.lang}` : ""}`;
+  const kept = config.langGiven ? `?lang=${config.lang}` : "";
+  const href = (layer, id, page = `items/${encodeURIComponent(id)}`) =>
+    `${config.root}/collections/${layer.id}/${page}${kept}`;
 
-  return { text, title, value, href, number: number.format };
+  /** The page behind a link of a JSON document. */
+  const page = (address) => {
+    const url = new URL(address, location.href);
+    url.searchParams.delete("f");
+    if (config.langGiven) url.searchParams.set("lang", config.lang);
+    return url.pathname + url.search;
+  };
+
+  return {
+    lang: config.lang, text, title, value, href, page,
+    number: number.format,
+    date: (instant) => date.format(new Date(instant)),
+  };
 }
