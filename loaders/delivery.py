@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from loaders.archive import fold, unpack
 from loaders.errors import InvalidDelivery
@@ -40,16 +40,21 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
     """Lay out the delivery's members in `target`, archives unpacked. Raises InvalidDelivery."""
     unread: list[str] = []
     origins: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for file in stored:
         if file.path.suffix.lower() == ".zip":
-            _, left_alone = unpack(file.path, target, manifest.reads_file)
+            members, left_alone = unpack(file.path, target, manifest.reads_file)
             unread += left_alone
         elif manifest.reads_file(file.path.name):
-            _refuse_taken(file.path.name, target)
+            members = [file.path.name]
+            _refuse_taken(file.path.name, taken)
             (target / file.path.name).symlink_to(file.path)
         else:
+            members = []
             unread.append(file.path.name)
-        origins |= {path.name: file.record.name for path in target.iterdir() if path.name not in origins}
+        names = [PurePosixPath(member).name for member in members]
+        taken |= {fold(name): name for name in names}
+        origins |= dict.fromkeys(names, file.record.name)
     files = {path.name: path for path in sorted(target.iterdir())}
     if not files:
         raise InvalidDelivery(
@@ -60,10 +65,10 @@ def unpack_delivery(manifest: Manifest, stored: list[StoredFile], target: Path) 
     return Unpacked(files, unread, origins)
 
 
-def _refuse_taken(name: str, target: Path) -> None:
+def _refuse_taken(name: str, taken: dict[str, str]) -> None:
     """Names that some file system takes for one must not hide one another."""
-    if taken := [path.name for path in target.iterdir() if fold(path.name) == fold(name)]:
+    if other := taken.get(fold(name)):
         raise InvalidDelivery(
             "files",
-            f"The delivery holds both {taken[0]} and {name}, so it is not clear which counts. Leave one of them.",
+            f"The delivery holds both {other} and {name}, so it is not clear which counts. Leave one of them.",
         )

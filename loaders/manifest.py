@@ -98,12 +98,14 @@ class Packages(Strict):
     The group `package` of the manifest's `file` gives a package's key; `column`, which every collection has, begins
     with it in all rows of the package. `shared`: packages may hold the same objects, of which the newest counts; then
     `column` is the key itself. `member`: matches the names of an archive's members, and has a group `package`, too:
-    where the archive's own name does not tell its package.
+    where the archive's own name does not tell its package. `few`: so many features a package may lose, however few it
+    has.
     """
 
     column: Identifier
     shared: bool = False
     member: Pattern | None = None
+    few: int = Field(default=0, ge=0)
 
 
 class Manifest(Strict):

@@ -34,9 +34,12 @@ RESERVED = frozenset(
         *("f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "sortby", "resultType", "asOf"),
         *("properties", "exclude-properties", "skipGeometry", "zoom-level", "q", "profile"),
         *("filter", "filter-lang", "filter-crs"),
-        *("fid", "id", "geom", "oid", "delivery", "digest", "valid_from", "valid_to", "ended_by"),
+        *("fid", "id", "geom", "oid", "delivery", "digest", "solids", "model", "valid_from", "valid_to", "ended_by"),
     }
 )
+
+# Columns of collections whose features have solids
+SOLIDS = ("solids", "model")
 
 AREAS = ("Polygon", "MultiPolygon")
 # Kinds of geometries that the methods of tiles.pyramid are for
@@ -214,6 +217,7 @@ class Collection(Strict):
     `rights`: where they differ from those of the service's other data.
     `datetime`: the property with a feature's day, or with the first one if `datetime_end` names that with the last.
     `source`: how a file of any kind is read into it, which is the loaders' matter (loaders/files/description.py).
+    `lod`: its features are buildings with solids of this level of detail, in columns `solids` and `model` besides.
     """
 
     id: str = Field(pattern=IDENTIFIER)
@@ -223,6 +227,7 @@ class Collection(Strict):
     keywords: Keywords
     geometry: GeometryType
     srid: int = STORAGE_SRID
+    lod: Literal["1", "2"] | None = None
     label: str | None = None
     datetime: str | None = None
     datetime_end: str | None = None

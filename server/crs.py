@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pyproj import Transformer
 
-from server.catalogue import STORAGE_SRID
+from server.catalogue import STORAGE_SRID, Collection
 from server.errors import InvalidParameter
 
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
@@ -43,7 +43,8 @@ class Box(NamedTuple):
 class Crs:
     """A CRS that the service offers.
 
-    decimals: what a millimetre needs, 3 for metres and 8 for degrees (1e-8 degrees are 1.1 mm).
+    decimals: what a millimetre needs, 3 for metres and 8 for degrees (1e-8 degrees are 1.1 mm). heights: a third
+    coordinate; only collections with solids have any, and `srid` is that of the other two.
     """
 
     uri: str
@@ -52,11 +53,21 @@ class Crs:
     northing_first: bool = False
     decimals: int = 3
     geographic: bool = False
+    heights: bool = False
 
 
 CRS84 = Crs("http://www.opengis.net/def/crs/OGC/1.3/CRS84", 4326, "WGS 84 (lon, lat)", decimals=8, geographic=True)
 ETRS89_UTM32 = Crs(f"{EPSG}25832", STORAGE_SRID, "ETRS89 / UTM 32N")
 
+# EPSG has no code for the two together (OGC 09-048r6, 4.3.2: URIs of compound CRSs)
+WITH_HEIGHTS = Crs(
+    f"http://www.opengis.net/def/crs-compound?1={EPSG}25832&2={EPSG}7837",
+    STORAGE_SRID,
+    "ETRS89 / UTM 32N + DHHN2016",
+    heights=True,
+)
+
+# Of every collection
 OFFERED: tuple[Crs, ...] = (
     CRS84,
     ETRS89_UTM32,
@@ -71,20 +82,25 @@ OFFERED: tuple[Crs, ...] = (
     Crs(f"{EPSG}31466", 31466, "DHDN / Gauß-Krüger 2", northing_first=True),
     Crs(f"{EPSG}31467", 31467, "DHDN / Gauß-Krüger 3", northing_first=True),
 )
-BY_URI = {crs.uri: crs for crs in OFFERED}
+BY_URI = {crs.uri: crs for crs in (*OFFERED, WITH_HEIGHTS)}
 
 
-def parse_crs(parameter: str, value: str | None) -> Crs:
+def offered(collection: Collection) -> tuple[Crs, ...]:
+    """The CRSs of a collection."""
+    return (*OFFERED, WITH_HEIGHTS) if collection.lod else OFFERED
+
+
+def parse_crs(parameter: str, value: str | None, known: tuple[Crs, ...] = OFFERED) -> Crs:
     """The CRS that a parameter names by its URI; CRS84 where it is absent (/req/crs/fc-crs-valid-value)."""
     if value is None:
         return CRS84
-    if crs := BY_URI.get(value):
+    if (crs := BY_URI.get(value)) and crs in known:
         return crs
     raise InvalidParameter(
         parameter,
         value,
         "it is not the URI of a CRS that this service offers",
-        f"Use one of: {', '.join(BY_URI)}",
+        f"Use one of: {', '.join(crs.uri for crs in known)}",
     )
 
 

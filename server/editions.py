@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
-from server.catalogue import Collection
+from server.catalogue import SOLIDS, Collection
 from server.database import Reader
 from server.errors import InvalidParameter
 from server.state import State
@@ -90,4 +90,5 @@ def sources(collection: Collection, past: bool) -> tuple[Source, ...]:
 
 def columns_of(collection: Collection) -> Sequence[str]:
     """Columns of a feature."""
-    return ("fid", "id", *(p.name for p in collection.properties), "delivery", "geom")
+    solids = SOLIDS if collection.lod else ()
+    return ("fid", "id", *(p.name for p in collection.properties), "delivery", "geom", *solids)

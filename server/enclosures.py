@@ -4,7 +4,7 @@ from typing import Any
 
 from server.catalogue import Collection
 from server.exchange import Exchange
-from server.exports.kinds import KINDS, OFFERED
+from server.exports.kinds import KINDS, OFFERED, kinds_of
 from server.exports.shelf import Offer, Stored
 from server.links import Link, link
 
@@ -48,8 +48,8 @@ def entries(exchange: Exchange, collection: Collection) -> list[dict[str, Any]]:
     """All formats of a collection's files: what there is of each, or why there is none, and whether it is made of parts
     of the collection, too.
     """
-    offer = offer_of(exchange, collection)
-    return [_entry(exchange, collection, offer, kind) for kind in OFFERED if kind in KINDS or kind in offer.files]
+    offer, known = offer_of(exchange, collection), kinds_of(collection)
+    return [_entry(exchange, collection, offer, kind) for kind in OFFERED if kind in known or kind in offer.files]
 
 
 def _entry(exchange: Exchange, collection: Collection, offer: Offer, kind: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from server.catalogue import Collection
+from server.catalogue import STORAGE_SRID, Collection
 from server.database import Database
 from server.errors import ConfigurationError
 
@@ -18,6 +18,7 @@ COLUMN_TYPES = {
     "number[]": {"double precision[]", "numeric[]"},
     "date[]": {"date[]"},
 }
+SOLID_COLUMNS = {"solids": {f"geometry(GeometryCollectionZ,{STORAGE_SRID})"}, "model": {"text"}}
 OWN_COLUMNS = {"fid": "bigint", "id": "text", "delivery": "bigint", "digest": "bytea"}
 
 COLUMNS = b"""
@@ -72,6 +73,8 @@ def differences(collection: Collection, columns: dict[str, str] | None, indexed:
     expected = {p.name: COLUMN_TYPES[p.type] for p in collection.properties}
     expected |= {name: {type_} for name, type_ in OWN_COLUMNS.items()}
     expected["geom"] = {f"geometry({collection.geometry},{collection.srid})"}
+    if collection.lod:
+        expected |= SOLID_COLUMNS
     found = [
         f"{where}: '{name}' needs a column {table}.{name} of type {' or '.join(sorted(types))}, "
         f"found {columns.get(name, 'none')}."

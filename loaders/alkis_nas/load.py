@@ -11,15 +11,16 @@ import pyarrow as pa
 from loaders.alkis_nas.features import read_feature
 from loaders.batch import Batch, Sieve
 from loaders.coded import find_texts
+from loaders.columns import parse_columns
 from loaders.context import Context
 from loaders.errors import InvalidDelivery
 from loaders.geometry import RULE, multipolygons
 from loaders.gml import GeometryError, find_srs, to_false_east, to_wkb
-from loaders.manifest import CollectionSource, Manifest
+from loaders.manifest import Manifest
 from loaders.packages import read_package
 from loaders.parcels import parse_marks, split_marks
 from loaders.report import Reject
-from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts, to_mask
+from loaders.values import to_mask
 from loaders.xml_stream import FeatureReader, XmlFeature
 
 ROWS = 5_000  # at once
@@ -98,25 +99,12 @@ class _Block:
         source, rows, faults = self.manifest.collections[self.collection], self.rows, self.faults
         sieve = Sieve(self.path.name, np.array(self.lines), lambda i: "; ".join(f"{k}={v}" for k, v in rows[i].items()))
         sieve.refuse(np.isin(np.arange(len(rows)), list(faults)), faults.__getitem__, RULE)
-        columns = COMPLETE[self.collection](_parse(rows, source, sieve), rows, sieve)
+        columns = COMPLETE[self.collection](parse_columns(rows, source, sieve), rows, sieve)
         columns["paket"] = pa.array([self.package] * len(rows), pa.string())
         geometries = multipolygons(pa.array(self.shapes, pa.binary()), 0.0, self.manifest.area_of_use, sieve)
         result = sieve.batch(columns["oi"], columns, geometries), sieve.rejects(columns["oi"])
         self.lines, self.rows, self.shapes, self.faults = [], [], [], {}
         return result
-
-
-def _parse(rows: list[dict[str, Any]], source: CollectionSource, sieve: Sieve) -> Columns:
-    columns: Columns = {}
-    for name, kind in source.columns.items():
-        texts = parse_texts(pa.array([row.get(name) for row in rows], pa.string()), name, sieve)
-        if kind == "date":
-            columns[name] = parse_dates(texts, name, source.since, sieve)
-        elif kind == "text":
-            columns[name] = texts
-        else:
-            columns[name] = (parse_integers if kind == "integer" else parse_numbers)(texts, name, sieve)
-    return columns
 
 
 def _lists(rows: list[dict[str, Any]], name: str) -> pa.Array:

@@ -5,7 +5,7 @@ from typing import Any
 
 from server.catalogue import LANGUAGES, Language
 from server.cql2.filter import LANGUAGES as LANGUAGES_OF_FILTERS
-from server.crs import CRS84, OFFERED
+from server.crs import CRS84, OFFERED, WITH_HEIGHTS
 from server.exports.kinds import KINDS
 from server.formats.gml import SCHEMA_KEYS
 from server.formats.table import FORMATS, OF_ITEM, OF_ITEMS, name_of
@@ -61,6 +61,7 @@ def _path(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _parameters(lang: Language) -> dict[str, Any]:
     crs = {"type": "string", "format": "uri", "enum": [c.uri for c in OFFERED], "default": CRS84.uri}
+    heights = {**crs, "enum": [*crs["enum"], WITH_HEIGHTS.uri]}
     box = {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}}
     return {
         "lang": _query(
@@ -71,8 +72,8 @@ def _parameters(lang: Language) -> dict[str, Any]:
             {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
         ),
         "bbox": _query("Only features that intersect this box, in the axis order of bbox-crs", box),
-        "bbox-crs": _query("CRS of bbox", crs),
-        "crs": _query("CRS of the answer", crs),
+        "bbox-crs": _query("CRS of bbox", heights),
+        "crs": _query("CRS of the answer; the one with heights only of collections with solids", heights),
         "datetime": _query(
             "Only features whose date lies in this instant or interval (RFC 3339): "
             "`2026-07-01`, `2026-07-01T00:00:00Z`, `2026-01-01/..`, `../2026-12-31`",

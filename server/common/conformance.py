@@ -15,7 +15,7 @@ CONFORMANCE: tuple[str, ...] = (
     # The approved Part 3 of Common and Part 5 of Features are one text; clients look for either.
     *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
     *(f"{SPEC}/ogcapi-common-3/1.0/conf/{name}" for name in ("sortables", "profile-parameter")),
-    *(f"{SPEC}/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas", "profiles", "api")),
+    *(f"{SPEC}/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas", "profiles", "api", "polyhedra")),
     *(f"{SPEC}/ogcapi-features-1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson", "gmlsf0", "gmlsf2")),
     f"{SPEC}/ogcapi-features-2/1.0/conf/crs",
     *(

@@ -5,10 +5,10 @@ from typing import Any
 from server.catalogue import Collection
 from server.common.conformance import CONFORMANCE
 from server.cql2.functions import FUNCTIONS
-from server.crs import CRS84, ETRS89_UTM32, OFFERED
+from server.crs import CRS84, ETRS89_UTM32, OFFERED, offered
 from server.enclosures import enclosures
 from server.exchange import Exchange
-from server.formats.table import FORMATS
+from server.formats.table import formats_of
 from server.links import OGC_REL, Link, link
 from server.negotiation import GEOJSON, HTML, JSON, OPENAPI, SCHEMA_JSON, XML
 from server.state import State
@@ -106,7 +106,7 @@ def collection_document(
         "extent": extent(state),
         "itemType": "feature",
         "itemCount": state.features,
-        "crs": [crs.uri for crs in OFFERED],
+        "crs": [crs.uri for crs in offered(collection)],
         "storageCrs": ETRS89_UTM32.uri,
         "links": [*(self_links or _self_links(exchange, collection)), *_resource_links(exchange, collection)],
     }
@@ -165,7 +165,7 @@ def _items_links(exchange: Exchange, collection: Collection, title: str) -> list
     """The items in each format; clients choose by `type`, and JSON-FG also by `profile`."""
     at = ("collections", collection.id, "items")
     links = [link("items", exchange.href(*at), GEOJSON, title)]
-    for found in FORMATS[1:]:
+    for found in formats_of(collection)[1:]:
         if found.items:
             one = link("items", exchange.href(*at, f=found.key), found.media_type, f"{title} ({found.title})")
             links.append({**one, "profile": [found.profile]} if found.profile else one)

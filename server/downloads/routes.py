@@ -29,7 +29,7 @@ from server.exchange import (
 from server.exports.area import no_area, parse_area
 from server.exports.cuts import Cut
 from server.exports.extract import PARAMETERS, Extract, parse_extract
-from server.exports.kinds import MEDIA_TYPES, OFFERED
+from server.exports.kinds import MEDIA_TYPES, OFFERED, kinds_of
 from server.links import link
 from server.negotiation import HTML, JSON
 
@@ -87,8 +87,10 @@ def _not_there(exchange: Exchange, kind: str) -> NotFound:
 
 async def get_download(request: Request) -> Response:
     """/collections/{collectionId}/download: a part of it as a file, at once, or later by a job."""
-    exchange = open_exchange(request, MEDIA_TYPES, PARAMETERS)
-    extract = parse_extract(exchange.collection(), exchange.format, exchange.parameters)
+    collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
+    formats = {key: MEDIA_TYPES[key] for key in kinds_of(collection)}
+    exchange = open_exchange(request, formats, PARAMETERS)
+    extract = parse_extract(collection, exchange.format, exchange.parameters)
     if extract.whole:
         return _redirect_to_whole(exchange, extract)
     state = exchange.state(extract.collection)

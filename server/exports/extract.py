@@ -11,7 +11,7 @@ from server.catalogue import Collection
 from server.conditions import PARAMETERS as CONDITIONS
 from server.conditions import parse_conditions
 from server.cql2.filter import Condition
-from server.crs import Crs, parse_crs
+from server.crs import Crs, offered, parse_crs
 from server.exports.area import Area, belongs, parse_area
 from server.exports.kinds import find_kind, usual_crs
 from server.formats.layer import Format
@@ -65,11 +65,15 @@ class Extract:
         return sql.SQL(" and ").join(parts) if parts else sql.SQL("true"), parameters
 
 
+def _known(collection: Collection, kind: Format) -> tuple[Crs, ...]:
+    return (usual_crs(kind),) if kind.solids else offered(collection)
+
+
 def parse_extract(collection: Collection, kind: str, parameters: Mapping[str, str]) -> Extract:
     """The extract of a request. Raises InvalidParameter; parameters that are none of its own do not matter."""
-    found = find_kind(kind)
+    found = find_kind(collection, kind)
     given = tuple((name, parameters[name]) for name in PARAMETERS if name in parameters)
-    crs = parse_crs("crs", parameters["crs"]) if "crs" in parameters else usual_crs(found)
+    crs = parse_crs("crs", parameters["crs"], _known(collection, found)) if "crs" in parameters else usual_crs(found)
     return Extract(
         collection, found, crs, parse_area(parameters.get("area")), parse_conditions(collection, parameters), given
     )

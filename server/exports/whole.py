@@ -10,7 +10,7 @@ from server.catalogue import Collection, Service
 from server.crs import EPSG
 from server.errors import NotFitting
 from server.exports.extract import parse_extract
-from server.exports.kinds import KINDS, TILES
+from server.exports.kinds import TILES, kinds_of
 from server.exports.make import LONGEST, Maker
 from server.exports.place import shelf_of
 from server.exports.shelf import PART, Shelf, Stored, digest, room
@@ -50,7 +50,7 @@ class Files:
                 return Result("empty")
             result = Result("made")
             maker = Maker(link, self.service, self.progress)
-            for key in self._missing(shelf, collection.id, live.mark):
+            for key in self._missing(shelf, collection, live.mark):
                 if (result.made or result.omitted) and self.give_way():
                     return Result("interrupted", result.made, result.omitted)
                 try:
@@ -68,8 +68,8 @@ class Files:
                 return Result("overtaken", result.made, result.omitted)
             return result if result.made or result.omitted else Result("unchanged")
 
-    def _missing(self, shelf: Shelf, collection: str, mark: tuple[int, str]) -> list[str]:
-        return [key for key in KINDS if shelf.offer(collection).mark(key) != mark]
+    def _missing(self, shelf: Shelf, collection: Collection, mark: tuple[int, str]) -> list[str]:
+        return [key for key in kinds_of(collection) if shelf.offer(collection.id).mark(key) != mark]
 
     def _make_tiles(self, shelf: Shelf, collection: Collection, mark: tuple[int, str], folder: Path) -> bool:
         """The archive of tiles, if the tables that they are made of are of what is live; else their job asks again."""

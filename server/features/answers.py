@@ -7,16 +7,19 @@ from datetime import UTC, datetime
 from psycopg.rows import TupleRow
 from starlette.responses import Response
 
-from server.crs import OFFERED, Crs
+from server.catalogue import Collection
+from server.crs import OFFERED, WITH_HEIGHTS, Crs
+from server.errors import InvalidParameter
 from server.exchange import Exchange, respond, validators
 from server.features.heads import coordinates_of, headers_items, links_items, links_profile
 from server.features.long import open_rows
 from server.features.page import Page
 from server.features.params import ItemsQuery
 from server.features.reading import ItemQuery, read_batch, read_page
+from server.features.selection import PARAMETERS
 from server.formats.geojson import GEOJSON_FORMAT, to_feature
 from server.formats.jsonfg import JSONFG, JSONFG_PLUS
-from server.formats.layer import About, Format, Layer
+from server.formats.layer import About, Format, Layer, Selection
 from server.formats.table import find_format
 from server.limits import AT_ONCE
 from server.links import Link, to_link_header
@@ -24,15 +27,35 @@ from server.state import State
 from server.streaming import deliver, encoded
 
 
-def choose_variant(exchange: Exchange, srid: int, crs: Crs) -> tuple[Format, Crs]:
+def choose_variant(exchange: Exchange, collection: Collection, crs: Crs, selection: Selection) -> tuple[Format, Crs]:
     """The format of a request, by f, Accept and profile, and the CRS of its coordinates. Raises InvalidParameter.
 
-    JSON-FG without a CRS has both: the official coordinates in `place`, CRS84 in `geometry`.
+    JSON-FG without a CRS has both: the official coordinates in `place`, of solids with their heights, and CRS84 in
+    `geometry`.
     """
-    found = find_format(exchange.format, exchange.parameters.get("profile"))
-    if found in {JSONFG, JSONFG_PLUS} and "crs" not in exchange.parameters:
-        return JSONFG_PLUS, next((offered for offered in OFFERED if offered.srid == srid), crs)
+    given = exchange.parameters
+    found = find_format(exchange.format, given.get("profile"))
+    if found.solids:
+        _require_whole(found, given, crs)
+        return found, WITH_HEIGHTS
+    if found in {JSONFG, JSONFG_PLUS} and "crs" not in given:
+        official = WITH_HEIGHTS if collection.lod else None
+        found = JSONFG_PLUS
+        crs = official or next((one for one in OFFERED if one.srid == collection.srid), crs)
+    if crs.heights and selection.tolerance is not None:
+        rule, remedy = "solids are not simplified", "Leave it out, or ask for a crs without heights"
+        raise InvalidParameter("zoom-level", given["zoom-level"], rule, remedy)
     return found, crs
+
+
+def _require_whole(found: Format, given: Mapping[str, str], crs: Crs) -> None:
+    """Refuse what would leave out or change parts of buildings."""
+    if "crs" in given and not crs.heights:
+        rule = f"{found.title} has the official coordinates with heights"
+        raise InvalidParameter("crs", given["crs"], rule, f"Leave it out, or use {WITH_HEIGHTS.uri}")
+    if left := [name for name in PARAMETERS if name in given]:
+        rule = f"{found.title} holds whole buildings"
+        raise InvalidParameter(left[0], given[left[0]], rule, "Leave it out, or ask for another format")
 
 
 @dataclass(frozen=True)

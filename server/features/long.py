@@ -108,4 +108,6 @@ def _features(page: Page, row: TupleRow) -> int:
 
 
 def _length(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(map(_length, value))
     return len(value) if isinstance(value, bytes) else 8

@@ -11,7 +11,7 @@ from server.catalogue import Collection, Property
 from server.conditions import PARAMETERS as CONDITION_PARAMETERS
 from server.conditions import parse_conditions
 from server.cql2.filter import Condition
-from server.crs import Box, Crs, parse_crs
+from server.crs import Box, Crs, offered, parse_crs
 from server.errors import InvalidParameter
 from server.features.cursor import Cursor, parse_cursor
 from server.features.selection import PARAMETERS, parse_selection
@@ -100,8 +100,8 @@ def _parse_steady(collection: Collection, given: tuple[tuple[str, str], ...]) ->
     return ItemsQuery(
         collection=collection,
         limit=parse_limit(parameters.get("limit")),
-        crs=parse_crs("crs", parameters.get("crs")),
-        bbox_crs=parse_crs("bbox-crs", parameters.get("bbox-crs")),
+        crs=parse_crs("crs", parameters.get("crs"), offered(collection)),
+        bbox_crs=parse_crs("bbox-crs", parameters.get("bbox-crs"), offered(collection)),
         since=since if collection.datetime else None,
         until=until if collection.datetime else None,
         filters=tuple(

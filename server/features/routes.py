@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.catalogue import Collection
-from server.crs import CRS84, parse_crs
+from server.crs import CRS84, offered, parse_crs
 from server.editions import Edition
 from server.errors import NotFound, shorten
 from server.exchange import (
@@ -39,7 +39,7 @@ from server.features.reading import ItemQuery, read_item, read_page, read_versio
 from server.features.selection import PARAMETERS, parse_selection
 from server.formats.geojson import GEOJSON_FORMAT, to_feature, to_feature_collection, to_version
 from server.formats.layer import EVERYTHING
-from server.formats.table import OF_ITEM, OF_ITEMS
+from server.formats.table import media_types_of
 from server.limits import AT_ONCE, MAX_LIMIT_HTML
 from server.links import Link, link, to_href, to_link_header
 from server.negotiation import GEOJSON, HTML, JSON
@@ -48,21 +48,20 @@ from server.times import parse_as_of
 
 ITEM_PARAMETERS = ("crs", "asOf", "profile", *PARAMETERS)
 FORMATS = {"json": GEOJSON, "html": HTML}
-ITEM_FORMATS = FORMATS | OF_ITEM
-ITEMS_FORMATS = FORMATS | OF_ITEMS
 
 
 async def get_items(request: Request) -> Response:
     """/collections/{collectionId}/items; by POST some of the parameters are in the body."""
     collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
     posted = await read_posted(request) if request.method == "POST" else None
-    exchange = open_exchange(request, ITEMS_FORMATS, allowed_parameters(collection), posted=posted)
+    formats = {**FORMATS, **media_types_of(collection)}
+    exchange = open_exchange(request, formats, allowed_parameters(collection), posted=posted)
     if exchange.format == "html" and "" in exchange.parameters.values():
         return _redirect_without_blanks(exchange, collection)
     query = parse_items_query(collection, exchange.parameters)
     found = GEOJSON_FORMAT
     if exchange.format != "html":
-        found, crs = choose_variant(exchange, collection.srid, query.crs)
+        found, crs = choose_variant(exchange, collection, query.crs, query.selection)
         query = query if crs is query.crs else replace(query, crs=crs)
     before = exchange.state(collection)
     marks = _marks(exchange, before)
@@ -134,7 +133,9 @@ async def _items_page(exchange: Exchange, query: ItemsQuery) -> Response:
 
 async def get_item(request: Request) -> Response:
     """/collections/{collectionId}/items/{featureId}"""
-    exchange = open_exchange(request, ITEM_FORMATS, ITEM_PARAMETERS)
+    collection = request.app.state.context.registry.collection(request.path_params["collectionId"])
+    formats = {**FORMATS, **media_types_of(collection, single=True)}
+    exchange = open_exchange(request, formats, ITEM_PARAMETERS)
     query = _parse_item_query(exchange)
     state, row, past = await read_item(exchange, query)
     if row is None:
@@ -164,11 +165,12 @@ async def get_item(request: Request) -> Response:
 
 def _parse_item_query(exchange: Exchange) -> ItemQuery:
     given, collection = exchange.parameters, exchange.collection()
-    crs, selection, found = parse_crs("crs", given.get("crs")), parse_selection(collection, given), GEOJSON_FORMAT
+    crs, selection = parse_crs("crs", given.get("crs"), offered(collection)), parse_selection(collection, given)
+    found = GEOJSON_FORMAT
     if exchange.format == "html":  # its map is in degrees and needs the geometry
         crs, selection = CRS84, EVERYTHING
     else:
-        found, crs = choose_variant(exchange, collection.srid, crs)
+        found, crs = choose_variant(exchange, collection, crs, selection)
     feature_id = exchange.request.path_params["featureId"]
     return ItemQuery(collection, feature_id, crs, selection, parse_as_of(given.get("asOf")), found)
 

@@ -101,7 +101,8 @@ def _geometry(layer: Layer) -> sql.Composable:
     """SQL of the geometry, whose parts need ids of their own and get its CRS."""
     kind, crs = layer.collection.geometry, quoteattr(layer.crs.uri)
     whole = sql.SQL("ST_SetSRID({}, 0)").format(declared(layer))
-    decimals, options = sql.Literal(layer.crs.decimals), sql.Literal(NO_SRS_DIMENSION | LINE_STRINGS)
+    options = sql.Literal(LINE_STRINGS if layer.crs.heights else NO_SRS_DIMENSION | LINE_STRINGS)
+    decimals = sql.Literal(layer.crs.decimals)
     if kind not in PARTS:
         one = sql.SQL("ST_AsGML(3, {}, {}, {}, 'gml', g.id || '.geom')").format(whole, decimals, options)
         named = sql.Literal(f" srsName={crs} gml:id=")

@@ -18,11 +18,14 @@ from server.formats.layer import About, Format, Layer, Text, declared, joined
 MEDIA_TYPE = "application/fg+json"
 PROFILE = "http://www.opengis.net/def/profile/OGC/0/"
 CONFORMANCE = [f"http://www.opengis.net/spec/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas")]
+POLYHEDRA = "http://www.opengis.net/spec/json-fg-1/1.0/conf/polyhedra"
 DIMENSION = {"Point": 0, "LineString": 1, "Polygon": 2}
 
 
 def _feature(layer: Layer, *, plus: bool) -> sql.Composable:
     geometries: dict[str, sql.Composable | None] = {"place": None, "geometry": None}
+    if layer.crs.heights:
+        return _solid_feature(layer, plus=plus)
     if layer.selection.geometry and layer.crs != CRS84:
         geometries["place"] = declared(layer)
     if layer.selection.geometry and (plus or layer.crs == CRS84):
@@ -30,6 +33,32 @@ def _feature(layer: Layer, *, plus: bool) -> sql.Composable:
     members = [
         geometry_member(name, value, layer.crs if name == "place" else CRS84) for name, value in geometries.items()
     ]
+    return _with_members(layer, members)
+
+
+def _solid_feature(layer: Layer, *, plus: bool) -> sql.Composable:
+    """A feature with its solids in `place`, and what they cover on the ground in `geometry`."""
+    wanted = layer.selection.geometry
+    ground = declared(replace(layer, crs=CRS84)) if wanted and plus else None
+    place = sql.SQL("""',"place":', {}""").format(_polyhedra(layer)) if wanted else sql.Literal(',"place":null')
+    return _with_members(layer, [place, geometry_member("geometry", ground, CRS84)])
+
+
+def _polyhedra(layer: Layer) -> sql.Composable:
+    """SQL of a Polyhedron, or of a MultiPolyhedron where there are several solids, each with its outer shell."""
+    shell = sql.SQL(
+        "(ST_AsGeoJSON((select ST_Collect(d.geom order by d.path) from ST_Dump(s.solid) d), {}, 0)::json "
+        "-> 'coordinates')::text"
+    ).format(sql.Literal(layer.crs.decimals))
+    return sql.SQL(
+        """(select case when count(*) = 1 then concat('{{"type":"Polyhedron","coordinates":[', min(s.shell), ']}}')
+          else concat('{{"type":"MultiPolyhedron","coordinates":[[', string_agg(s.shell, '],[' order by n), ']]}}') end
+        from (select n, {} as shell from (select n, ST_GeometryN(t.solids, n) as solid
+          from generate_series(1, ST_NumGeometries(t.solids)) n) s) s)"""
+    ).format(shell)
+
+
+def _with_members(layer: Layer, members: list[sql.Composable]) -> sql.Composable:
     return sql.SQL(
         """concat('{{"type":"Feature","id":', to_json(t.id), ',"time":', {time}, {members}, ',"properties":',"""
         """ {properties}, '}}')"""
@@ -49,7 +78,8 @@ def _time(layer: Layer) -> sql.Composable:
 
 def _root(layer: Layer, about: About) -> dict[str, Any]:
     """Members of a root object besides those of GeoJSON."""
-    members: dict[str, Any] = {"conformsTo": CONFORMANCE, "featureType": layer.collection.id}
+    conformance = [*CONFORMANCE, POLYHEDRA] if layer.crs.heights else CONFORMANCE
+    members: dict[str, Any] = {"conformsTo": conformance, "featureType": layer.collection.id}
     if about.base:
         members["featureSchema"] = f"{about.base}/collections/{layer.collection.id}/schema"
     if layer.crs != CRS84 and layer.selection.geometry:
@@ -60,7 +90,8 @@ def _root(layer: Layer, about: About) -> dict[str, Any]:
 
 
 def _encoder(layer: Layer, about: About) -> Text:
-    dimension = {"geometryDimension": DIMENSION[layer.collection.geometry.removeprefix("Multi")]}
+    flat = DIMENSION[layer.collection.geometry.removeprefix("Multi")]
+    dimension = {"geometryDimension": 3 if layer.crs.heights else flat}
     return Text(to_head({**_root(layer, about), **dimension, **members_of(about)}), b",", b"]}")
 
 

@@ -134,7 +134,7 @@ class Format:
     `tolerance`. profile: URI that tells it from others of its media type. threaded: the encoder works in a thread,
     because a batch takes longer than the event loop may stand still. items, files: where the format is offered.
     variants: keys of formats that the parameter profile chooses instead. single: makes the document of one feature of a
-    row of its columns.
+    row of its columns. solids: it is offered only of collections that have solids, with all that belongs to them.
     """
 
     key: str
@@ -149,11 +149,17 @@ class Format:
     items: bool = True
     files: bool = True
     single: Callable[[Layer, About, TupleRow], bytes] | None = None
+    solids: bool = False
 
 
 def geometry_expression(layer: Layer, *, flip: bool, srid: int | None = None) -> sql.Composable:
-    """SQL of the geometry of table alias t in the layer's CRS, or in `srid`; `flip`: northing or latitude first."""
+    """SQL of the geometry of table alias t in the layer's CRS, or in `srid`; `flip`: northing or latitude first.
+
+    In a CRS with heights it is a MultiPolygon Z of the surfaces of the solids.
+    """
     collection, target = layer.collection, srid or layer.srid
+    if layer.crs.heights:
+        return sql.SQL("(select ST_Collect(d.geom order by d.path) from ST_Dump(t.solids) d)")
     geometry: sql.Composable = sql.SQL("t.geom")
     if layer.selection.tolerance is not None:
         geometry = sql.SQL("ST_SimplifyPreserveTopology({}, %(tolerance)s)").format(geometry)

@@ -1,7 +1,12 @@
 """The formats of features, one module each, in the order of preference: the only list of them."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+
+from server.catalogue import Collection
 from server.errors import InvalidParameter
 from server.formats.binary import FLATGEOBUF, GEOPACKAGE, GEOPARQUET, SHAPE
+from server.formats.cityjson import CITYJSON, CITYJSONSEQ
 from server.formats.csv_text import CSV
 from server.formats.geojson import GEOJSON_FORMAT, SEQUENCE_FORMAT
 from server.formats.gml import GML_SF0, GML_SF2
@@ -20,15 +25,36 @@ FORMATS: tuple[Format, ...] = (
     CSV,
     SEQUENCE_FORMAT,
     SHAPE,
+    CITYJSON,
+    CITYJSONSEQ,
 )
 BY_KEY = {found.key: found for found in FORMATS}
 
 # Media types that are worth compressing on their way; those of the binary formats are not, or are so already
-COMPRESSED = ("application/fg+json", "application/gml+xml", "application/geo+json-seq", "text/csv")
+COMPRESSED = (
+    "application/fg+json",
+    "application/gml+xml",
+    "application/geo+json-seq",
+    "text/csv",
+    *(found.media_type for found in FORMATS if found.solids),
+)
 
 # Media types by the parameter f
 OF_ITEMS = {found.key: found.media_type for found in FORMATS if found.items}
 OF_ITEM = {found.key: found.media_type for found in FORMATS if found.items and found.single}
+
+
+@lru_cache(maxsize=256)
+def formats_of(collection: Collection) -> tuple[Format, ...]:
+    """The formats of a collection."""
+    return tuple(found for found in FORMATS if collection.lod or not found.solids)
+
+
+@lru_cache(maxsize=256)
+def media_types_of(collection: Collection, *, single: bool = False) -> Mapping[str, str]:
+    """Media types of a collection's items, or of a single item, by the parameter f."""
+    found = OF_ITEM if single else OF_ITEMS
+    return {one.key: one.media_type for one in formats_of(collection) if one.key in found}
 
 
 def find_format(key: str, profile: str | None) -> Format:
