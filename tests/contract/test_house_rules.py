@@ -14,7 +14,7 @@ from loaders import spatial_key as loaders_key
 from server import spatial_key as server_key
 from server.catalogue import Collection, read_collections, read_service
 from server.crs import Box
-from server.schema_check import COLUMN_TYPES, OWN_COLUMNS
+from server.schema_check import COLUMN_TYPES, OWN_COLUMNS, SOLID_COLUMNS
 from server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,9 @@ def test_yaml_and_table_have_the_same_columns(migrated_template: str, collection
     """The migrations and the YAML are written apart; the server would refuse to start where they differ."""
     columns = _columns(migrated_template, collection.id)
     properties = {p.name: COLUMN_TYPES[p.type] for p in collection.properties}
-    assert columns.keys() - OWN_COLUMNS.keys() - {"geom"} == properties.keys()
+    solids = SOLID_COLUMNS.keys() if collection.lod else set()
+    assert columns.keys() - OWN_COLUMNS.keys() - {"geom"} - solids == properties.keys()
+    assert solids <= columns.keys()
     for name, types in properties.items():
         assert columns[name] in types
 
