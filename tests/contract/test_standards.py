@@ -80,7 +80,7 @@ def test_queryables_geometry_is_known_to_qgis(documents: Documents, collection: 
     assert queryables
 
 
-@each_collection
+@pytest.mark.parametrize("collection", LOADED)
 def test_tileset_metadata(documents: Documents, conforms: Conforms, collection: str) -> None:
     tileset = documents(f"/collections/{collection}/tiles/WebMercatorQuad")
     conforms(tileset, f"{TMS}/tileSet.json")
