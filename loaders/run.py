@@ -41,8 +41,8 @@ class LoadOptions:
     """What to load and how. `source` None: the publisher's URL; `store`: folder where the raw files are kept.
 
     `packages`: keys of those to load, where the product comes in packages; none: all that the source holds.
-    `yielding`: leave the processor to readers, where there is anything to read yet, for the rest of this process's
-    life; a first load takes all that it can get.
+    `stored`: files that were fetched before, to be read again. `yielding`: leave the processor to readers, where there
+    is anything to read yet, for the rest of this process's life; a first load takes all that it can get.
     """
 
     database_url: str
@@ -55,6 +55,7 @@ class LoadOptions:
     yielding: bool = False
     progress: Progress = field(default_factory=Quiet)
     policy: FetchPolicy = DEFAULT_POLICY
+    stored: tuple[StoredFile, ...] = ()
 
 
 def load_dataset(dataset: str, options: LoadOptions) -> Report:
@@ -73,7 +74,7 @@ def load_delivery(manifest: Manifest, options: LoadOptions) -> Report:
     try:
         with explained("load", options.store), in_use(options.store):
             with report.timed("fetch"):
-                stored = fetch(
+                stored = list(options.stored) or fetch(
                     report.source, manifest, options.store, options.progress, options.policy, options.packages
                 )
             report.files = [file.record for file in stored]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from loaders.example.options import ExampleOptions
 from loaders.example.products import write_products
+from loaders.example.region import make_region
+from loaders.example.statistics import write_statistics
 from loaders.example.write import write_cadastre, write_deliveries
 
 
@@ -20,6 +22,7 @@ def main() -> int:
     parser.add_argument("--changes", type=float, default=default.changes, help="share changed since then (%(default)s)")
     parser.add_argument("--districts", type=int, default=0, metavar="N", help="ALKIS of the first N districts as well")
     parser.add_argument("--products", action="store_true", help="the products of the state's other publishers as well")
+    parser.add_argument("--statistics", action="store_true", help="tables of population and income as well")
     given = parser.parse_args()
     try:
         options = ExampleOptions(given.addresses, given.seed, given.date, given.changes)
@@ -28,6 +31,8 @@ def main() -> int:
             folders |= write_cadastre(given.to, options, given.districts)
         if given.products:
             folders |= write_products(given.to, options)
+        if given.statistics:
+            folders |= write_statistics(given.to, make_region(options), options)
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -118,11 +118,17 @@ def open_queue() -> Iterator[Queue]:
 def load_delivery(database: Database, settings: Settings, dataset: str, **options: Any) -> Report:
     """Load with progress on the console. `options`: the further fields of `loaders.run.LoadOptions`."""
     # here, because every worker process imports this module and needs none of the geometry libraries
+    from loaders.rejoin import rejoin  # noqa: PLC0415
     from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
 
     with console.progress() as progress:
         store = settings.home / "deliveries"
-        report = load_dataset(dataset, LoadOptions(database.owner_url, store, progress=progress, **options))
+        chosen = LoadOptions(database.owner_url, store, progress=progress, **options)
+        report = load_dataset(dataset, chosen)
+        if report.status == "published":
+            for name in report.collections:
+                for joined in rejoin(name, LoadOptions(database.owner_url, store, progress=progress)):
+                    progress.note(f"{joined.dataset} is joined to the areas anew: {joined.status}")
     if report.status == "published":
         refresh_search(database, settings)
     return report

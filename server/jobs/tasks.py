@@ -1,6 +1,7 @@
 """What jobs do. Each function runs in a process of its own (see child.py) and is safe to be run again."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -89,11 +90,24 @@ def after_publication(work: Work) -> Outcome:
 
     work.progress.step("search", None)
     refresh(work.database_url, read_collections(*work.settings.collection_folders))
+    _rejoin(work)
     work.progress.step("vacuum", None)
     done = maintain(work.database_url, work.arguments["collection"], work.progress)
     order = "unknown" if done.correlation is None else f"{done.correlation:.2f}"
     what = "written anew in the order of the key" if done.reordered else "cleared and analysed"
     return Outcome("maintained", f"{what}; {done.rows} rows, order {order}", done.to_dict())
+
+
+def _rejoin(work: Work) -> None:
+    """Join to the collection's areas anew what is older. A refused delivery is recorded as any other."""
+    from loaders.errors import DeliveryRefused  # noqa: PLC0415 - the geometry libraries are for this process only
+    from loaders.rejoin import rejoin  # noqa: PLC0415
+    from loaders.run import LoadOptions  # noqa: PLC0415
+
+    options = LoadOptions(work.database_url, work.settings.home / "deliveries", progress=work.progress)
+    with suppress(DeliveryRefused):
+        for _ in rejoin(work.arguments["collection"], options):
+            pass
 
 
 def downloads(work: Work) -> Outcome:

@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import yaml
 
-from loaders.errors import DeliveryRefused
+from loaders.errors import DeliveryRefused, LoadError
+from loaders.example.options import ExampleOptions
+from loaders.example.region import make_region
+from loaders.example.statistics import write_statistics
+from loaders.rejoin import rejoin
 from loaders.report import Report
 from loaders.run import LoadOptions, load_dataset
 
@@ -30,6 +35,12 @@ COLOGNE = "2014;05315;      Köln, Kreisfreie Stadt;21640056;20799"
 def income(write_table: Write) -> Write:
     """The table of incomes with these lines."""
     return lambda *lines, head=HEAD, code=INCOME, **how: write_table(code, TITLE, head, lines, **how)
+
+
+@pytest.fixture
+def options(database: str, home: Path) -> LoadOptions:
+    """Where the test loads to."""
+    return LoadOptions(database, home / "deliveries")
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +137,30 @@ def test_the_same_table_again_changes_nothing_and_figures_anew_are_history(
     assert rows("select einkommen_je_einwohner from history.einkommen_kreis") == [(20799,)]
 
 
+def test_new_boundaries_join_the_figures_anew(
+    load: Load, rows: Rows, income: Write, options: LoadOptions, write_boundaries: Write, tmp_path: Path
+) -> None:
+    load("einkommen", income(COLOGNE, "2014;05334;Städteregion Aachen;5;6"))
+    areas = "select gebiet, gebietsstand::text, round(ST_Area(geom)) from geobasis.einkommen_kreis order by 1"
+    assert rows(areas) == [("05315000", "2020-03-04", 810000), ("05334000", "2020-03-04", 810000)]
+    keys = {"L": {"05000000": "NRW"}, "R": {"05300000": "Köln"}, "K": {"05315000": "Köln"}, "G": {"05315000": "Köln"}}
+    load("dvg1", write_boundaries(tmp_path / "dvg1", keys, 500, "20210304"), accept_shrink=True)
+    [report] = rejoin("kreis", options)
+    assert (report.dataset, report.status, report.collections["einkommen_kreis"].updated) == (
+        "einkommen",
+        "published",
+        1,
+    )
+    # a district that is no more keeps the area that it had
+    assert rows(areas) == [("05315000", "2021-03-04", 250000), ("05334000", "2020-03-04", 810000)]
+    assert list(rejoin("gemeinde", options)) == []  # done already
+    for path in (options.store / "sha256").rglob("82411*.csv"):
+        path.unlink()
+    load("dvg1", write_boundaries(tmp_path / "dvg1", keys, 600, "20220304"))
+    with pytest.raises(LoadError, match=r"einkommen is joined to areas that have changed, but its file 82411"):
+        list(rejoin("kreis", options))
+
+
 def test_a_dry_run_leaves_nothing(load: Load, rows: Rows, income: Write, home: Path) -> None:
     assert load("einkommen", income(COLOGNE), dry_run=True).status == "dry-run"
     assert rows("select to_regclass('geobasis.einkommen_kreis')") == [(None,)]
@@ -194,6 +229,22 @@ def test_a_changed_description_makes_the_table_anew(load: Load, rows: Rows, writ
     assert rows(f"select {columns} from geobasis.arbeitslose_kreis") == [(1234.0, 5, "double precision")]
     assert rows(f"select {columns} from history.arbeitslose_kreis") == [(1234.0, None, "double precision")]
     assert "auslaender" in (home / "collections" / "arbeitslose_kreis.yaml").read_text("utf-8")
+
+
+def test_example_tables_load_over_the_example(example_database_url: str, home: Path, tmp_path: Path) -> None:
+    options = ExampleOptions(addresses=600)
+    folders = write_statistics(tmp_path, make_region(options), options)
+    loaded = {
+        dataset: load_dataset(dataset, LoadOptions(example_database_url, home / "deliveries", str(folder)))
+        for dataset, folder in folders.items()
+    }
+    with psycopg.connect(example_database_url) as connection:
+        query = "select (select count(*) from geobasis.gemeinde), (select count(*) from geobasis.kreis)"
+        municipalities, districts = connection.execute(query).fetchone() or (0, 0)
+    people, income = loaded["bevoelkerung"].collections, loaded["einkommen"].collections
+    assert people["bevoelkerung_gemeinde"].inserted == 4 * municipalities
+    assert people["bevoelkerung_kreis"].inserted == income["einkommen_kreis"].inserted == 4 * districts
+    assert [report.rejects for report in loaded.values()] == [0, 0]
 
 
 def test_genuine_tables_load_for_the_whole_state(
