@@ -44,6 +44,7 @@ look() {
         return
     fi
     /usr/bin/python3 -c 'import qgis.core' 2>/dev/null || need python3-qgis "QGIS, a client that the tests use"
+    Rscript -e 'library(sf)' >/dev/null 2>&1 || need r-cran-sf "R with sf, a client that the tests use"
     command -v chromium chromium-browser google-chrome >/dev/null ||
         need "$(chromium_package)" "Chromium, for the tests of the pages"
 }

@@ -48,12 +48,15 @@ def map_layer(collection: Collection, state: State, texts: Texts) -> dict[str, A
     """One layer: where its tiles are, what its attributes are called, whether it is shown at first."""
     lang = texts.lang
     shown = set(collection.tiles.properties)
+    # of what stands once for each year, the newest: all of them would lie over each other
+    newest = state["dates"][1] if collection.datetime_end and state.get("dates") else None
     return {
         "id": collection.id,
         "dataset": collection.dataset,
         "title": collection.title.in_(lang),
         "geometry": collection.geometry,
-        "tiles": f"/collections/{collection.id}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}",
+        "tiles": f"/collections/{collection.id}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}"
+        + (f"?datetime={newest}" if newest else ""),
         "minzoom": collection.tiles.minzoom,
         "maxzoom": collection.tiles.maxzoom,
         "bounds": state.get("bbox"),

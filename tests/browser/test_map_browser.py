@@ -41,7 +41,7 @@ def test_overview_shows_the_extent_of_the_data(watch: Watch, live_server: str) -
 def test_town_shows_houses_addresses_and_numbers(watch: Watch, house: tuple[float, float]) -> None:
     watched = watch()
     watched.open(f"/map#18/{house[1]}/{house[0]}")
-    for layer in ("hausumring:hit", "adresse:hit", "adresse:number"):
+    for layer in ("hausumring:hit", "adresse:hit", "adresse:label0"):
         assert watched.ask_map(VISIBLE, layer) > 0, f"{layer} is empty"
 
 
@@ -169,7 +169,7 @@ def test_row_and_feature_mark_each_other(watch: Watch) -> None:
 def test_scheme_changes_the_map(watch: Watch) -> None:
     watched = watch(color_scheme="light")
     page = watched.open("/map")
-    ground = "map.getPaintProperty('outside', 'background-color')"
+    ground = "map.getPaintProperty('background', 'background-color')"
     light = watched.ask_map(ground)
     page.emulate_media(color_scheme="dark")
     watched.wait_for_maps()

@@ -227,3 +227,21 @@ def test_link_is_copied(watch: Watch) -> None:
     page.get_by_role("button", name="Link kopieren").click()
     expect(page.get_by_role("button", name="Kopiert")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").endswith("/map#15/51.41950/7.65550/land,kreis")
+
+
+def test_style_is_chosen_kept_in_the_address_and_restored(watch: Watch) -> None:
+    watched = watch(color_scheme="light")
+    page = watched.open("/map#13/51.4195/7.6555/gemeinde,hausumring")
+    ground = "map.getPaintProperty('background', 'background-color')"
+    light = watched.ask_map(ground)
+    page.get_by_label("Dunkel", exact=True).check()
+    page.wait_for_url(re.compile("/dark$"))
+    watched.wait_for_maps()
+    dark = watched.ask_map(ground)
+    assert dark != light
+    assert watched.ask_map("map.queryRenderedFeatures({ layers: ['hausumring:hit'] }).length") > 0
+    page.goto("about:blank")
+    page.goto(f"{watched.base}/map#13/51.41950/7.65550/gemeinde,hausumring/dark")
+    watched.wait_for_maps()
+    expect(page.get_by_label("Dunkel", exact=True)).to_be_checked()
+    assert watched.ask_map(ground) == dark

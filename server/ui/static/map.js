@@ -3,7 +3,7 @@
 import { makeMarks, makePopups } from "./map/choose.js";
 import { addControls } from "./map/controls.js";
 import { startLabels } from "./map/labels.js";
-import { drawSwatches, startLayerList } from "./map/layers.js";
+import { drawSwatches, startLayerList, startStyles } from "./map/layers.js";
 import { measureParts, startMeasure } from "./map/measure.js";
 import { readHash, startLarger } from "./map/permalink.js";
 import { startPictures } from "./map/picture.js";
@@ -11,6 +11,7 @@ import { startPosition } from "./map/position.js";
 import { linkRows } from "./map/rows.js";
 import { startSearch } from "./map/search.js";
 import { startShare } from "./map/share.js";
+import { drawSheet, readSheet } from "./map/sheet.js";
 import { buildStyle, isDark, pageLayers } from "./map/style.js";
 import { startTwin } from "./map/twin.js";
 import { findMiddle, initialView } from "./map/view.js";
@@ -39,7 +40,14 @@ async function start(frame) {
     style: config.style ?? hash.style,
     page,
   };
+  const whole = config.kind === "overview" || config.kind === "embedded";
   let map;
+  try {
+    if (whole) state.sheet = await readSheet(config, state);
+  } catch (error) {
+    console.warn(error);
+    return note("no_data");
+  }
   try {
     map = makeMap(maplibre, container, config, state, words, hash.view ?? initialView(config, page, middle));
   } catch (error) {
@@ -70,9 +78,7 @@ const asCollection = (features) => ({
 
 function styleOf(config, state) {
   const { labels } = state;
-  if (config.kind === "overview") {
-    return buildStyle(config, state.visible, isDark(), { labels, ...measureParts(state) });
-  }
+  if (state.sheet) return drawSheet(state.sheet, config, state, measureParts(state));
   if (!state.page) return buildStyle(config, state.visible, isDark(), { labels });
   return buildStyle(config, state.visible, isDark(), {
     labels,
@@ -120,7 +126,8 @@ function run(maplibre, map, container, config, state, words) {
   const popups = config.kind === "teaser" ? undefined : makePopups(maplibre, map, container, config, state, words, marks);
   addControls(maplibre, map, config, words);
   watchProgress(map, container, config, state, words);
-  const rescheme = () => {
+  const rescheme = async () => {
+    if (state.sheet) state.sheet = await readSheet(config, state);
     map.setStyle(styleOf(config, state));
     map.once("idle", labels.refresh);
     drawSwatches(config);
@@ -128,6 +135,7 @@ function run(maplibre, map, container, config, state, words) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rescheme);
   document.addEventListener("schemechange", rescheme);
   if (config.kind === "overview") {
+    startStyles(map, config, state, rescheme);
     startMeasure(map, container, state, words);
     startPosition(map, words);
     startPictures(map, config, words);

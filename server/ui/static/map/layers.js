@@ -1,6 +1,7 @@
 // The layer list of the overview, which is the legend too.
 
 import { readHash, writeHash } from "./permalink.js";
+import { sheetId } from "./sheet.js";
 import { isDark, swatch } from "./style.js";
 
 export function drawSwatches(config) {
@@ -45,4 +46,33 @@ export function startLayerList(map, config, state, changed) {
     if (view) map.jumpTo(view);
     changed();
   });
+}
+
+/** The choice of the map's style; none chosen means as the page is. */
+export function startStyles(map, config, state, changed) {
+  const boxes = [...document.querySelectorAll("[data-styles] input")];
+  const legend = document.querySelector("[data-legend-link]");
+  const show = () => {
+    for (const box of boxes) box.checked = box.value === (state.style ?? "");
+    const page = new URL(legend.href);
+    page.pathname = `${config.root}/styles/${sheetId(state)}/legend`;
+    legend.href = page;
+  };
+  for (const box of boxes) {
+    box.disabled = false;
+    box.addEventListener("change", () => {
+      state.style = box.value || undefined;
+      show();
+      changed();
+      writeHash(map, config.layers, state);
+    });
+  }
+  addEventListener("hashchange", () => {
+    const { view, style } = readHash(config.layers);
+    if (!view || style === state.style) return;
+    state.style = style;
+    show();
+    changed();
+  });
+  show();
 }

@@ -21,7 +21,7 @@ const FONT = ["system-ui"];
 const FONT_STRONG = ["Semibold", "system-ui"];
 
 const marked = ["boolean", ["feature-state", "lit"], false];
-const whenMarked = (yes, no) => ["case", marked, yes, no];
+export const whenMarked = (yes, no) => ["case", marked, yes, no];
 
 export const isDark = () =>
   (document.documentElement.dataset.theme ??
@@ -88,12 +88,12 @@ export function buildStyle(config, visible, dark, extra = {}) {
       ...of("Point", (layer) => points(layer, colours, layer.id === focus)),
       ...others.filter((l) => roleOf(l) === "adresse").flatMap((layer) => draw(layer, [houseNumbers(colours)])),
       ...(extra.layers?.(colours) ?? []),
-      areaNames(colours),
+      areaNames(dark, FONT_STRONG),
     ],
   };
 }
 
-function vectorSource(layer, root) {
+export function vectorSource(layer, root) {
   return {
     type: "vector",
     tiles: [`${location.origin}${root}${layer.tiles}`],
@@ -207,14 +207,15 @@ function houseNumbers(colours) {
   };
 }
 
-function areaNames(colours) {
+export function areaNames(dark, font) {
+  const colours = dark ? DARK : LIGHT;
   return {
     id: "names",
     type: "symbol",
     source: "labels",
     layout: {
       "text-field": ["get", "name"],
-      "text-font": FONT_STRONG,
+      "text-font": font,
       "text-size": ["interpolate", ["linear"], ["zoom"], 6, 11, 10, 12, 13, 15],
       "text-max-width": 8,
       "text-padding": 1,
