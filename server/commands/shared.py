@@ -123,6 +123,7 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
 
     with console.progress() as progress:
         store = settings.home / "deliveries"
+        before = {collection.id for collection in read_collections(*settings.collection_folders)}
         chosen = LoadOptions(database.owner_url, store, progress=progress, **options)
         report = load_dataset(dataset, chosen)
         if report.status == "published":
@@ -131,6 +132,8 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
                     progress.note(f"{joined.dataset} is joined to the areas anew: {joined.status}")
     if report.status == "published":
         refresh_search(database, settings)
+        if new := sorted(report.collections.keys() - before):
+            say(f"New: {', '.join(new)}. A server that runs shows them once it is started again.")
     return report
 
 
