@@ -2,14 +2,15 @@
 
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import TYPE_CHECKING, Any
 
 from server.palettes import Palette
 from server.styles.fonts import FOLDER
 from server.styles.legend import Entry, Part
 from server.styles.sheet import BOLD, REGULAR
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SCALE = 2  # pixels for each of a screen, so that it is sharp in print, too
 ROW, SWATCH_WIDTH, MARGIN, GAP, TEXT_SIZE = 20, 28, 12, 8, 12
@@ -19,6 +20,8 @@ FINER = 4  # swatches are drawn so much larger, then made smaller, for smooth ed
 
 def draw_legend(parts: list[Part], palette: Palette) -> bytes:
     """The picture, as wide as its longest line."""
+    from PIL import Image, ImageDraw  # noqa: PLC0415
+
     rows: list[tuple[str, Entry | None]] = []
     for part in parts:
         if [entry.title for entry in part.entries] != [part.title]:
@@ -46,11 +49,15 @@ def draw_legend(parts: list[Part], palette: Palette) -> bytes:
 
 @lru_cache(maxsize=4)
 def _font(name: str) -> Any:
+    from PIL import ImageFont  # noqa: PLC0415
+
     path = FOLDER / name / "font.ttf"
     return ImageFont.truetype(str(path), TEXT_SIZE * SCALE, layout_engine=ImageFont.Layout.BASIC)
 
 
-def _swatch(entry: Entry, ground: str) -> Image.Image:
+def _swatch(entry: Entry, ground: str) -> "Image.Image":
+    from PIL import Image, ImageDraw  # noqa: PLC0415
+
     unit = SCALE * FINER
     width, height = SWATCH_WIDTH * unit, ROW * unit
     image = Image.new("RGB", (width, height), ground)

@@ -25,11 +25,11 @@ def layers_of(collections: Sequence[Collection], palette: Palette, hidden: set[s
             order = look.order if symbol.order is None else symbol.order
             drawn += [(order, part) for part in _symbol_layers(collection, symbol, number, palette)]
         for number, label in enumerate(look.labels):
-            written.append((look.order, _label_layer(collection, label, number, palette)))
+            written += [(look.order, layer) for layer in _label_layers(collection, label, number, palette)]
     ground = {"id": "background", "type": "background", "paint": {"background-color": palette.colour("background")}}
     ordered = [layer for _, layer in sorted([*drawn], key=_order)] + [layer for _, layer in sorted(written, key=_order)]
     for layer in ordered:
-        if layer["source"] in hidden:
+        if layer["source-layer"] in hidden:
             layer["layout"]["visibility"] = "none"
     return [ground, *ordered]
 
@@ -75,46 +75,47 @@ def _layer(collection: Collection, part: Symbol | Label, name: str, kind: str, p
     }
 
 
-def _label_layer(collection: Collection, label: Label, number: int, palette: Palette) -> dict[str, Any]:
+def _label_layers(collection: Collection, label: Label, number: int, palette: Palette) -> list[dict[str, Any]]:
+    found = []
+    for suffix, text, condition in _texts(label):
+        layer = _label_layer(collection, label, f"label{number}{suffix}", palette)
+        layer["layout"]["text-field"] = text
+        found.append({**layer, "filter": condition} if condition else layer)
+    return found
+
+
+def _label_layer(collection: Collection, label: Label, name: str, palette: Palette) -> dict[str, Any]:
     paint = {
         "text-color": palette.colour(label.colour),
         "text-halo-color": palette.colour("halo"),
         "text-halo-width": 1.2,
     }
-    layer = _layer(collection, label, f"label{number}", "symbol", paint)
+    layer = _layer(collection, label, name, "symbol", paint)
     if "Polygon" in collection.geometry:
         layer["metadata"] = {"opennrw:label": True}
     layer["layout"] = {
-        "text-field": _text(label),
         "text-font": [BOLD if label.bold else REGULAR],
         "text-size": scaled(label.size),
         "text-max-width": 8,
-        "text-padding": 2,
+        # tiles cut areas to pieces and each gets the name: those near each other give way
+        "text-padding": 30 if "Polygon" in collection.geometry and label.from_ < 14 else 2,
         **({"text-transform": "uppercase", "text-letter-spacing": 0.1} if label.upper else {}),
         **({"symbol-placement": "line"} if "LineString" in collection.geometry else {}),
     }
     return layer
 
 
-def _text(label: Label) -> Any:
-    """Properties as tokens in braces where that will do, because all clients know it."""
-    if not any(optional for _, optional in label.parts):
-        return label.text
-    pieces: list[Any] = ["concat"]
-    for text, optional in label.parts:
-        piece = _pieces(text)
-        if optional:
-            needed = [["has", name] for name in TOKEN.findall(text)]
-            condition = needed[0] if len(needed) == 1 else ["all", *needed]
-            pieces.append(["case", condition, piece[0] if len(piece) == 1 else ["concat", *piece], ""])
-        else:
-            pieces += piece
-    return pieces
-
-
-def _pieces(text: str) -> list[Any]:
-    split = TOKEN.split(text)
-    return [["get", piece] if number % 2 else piece for number, piece in enumerate(split) if piece]
+def _texts(label: Label) -> list[tuple[str, str, list[Any] | None]]:
+    """Suffix of the layer's id, text with properties as tokens in braces, filter: QGIS knows no other way to leave a
+    part out. A part of properties alone needs none: a missing one is nothing.
+    """
+    whole = "".join(text for text, _ in label.parts)
+    needed = [n for text, optional in label.parts if optional and TOKEN.sub("", text) for n in TOKEN.findall(text)]
+    if not needed:
+        return [("", whole, None)]
+    short = "".join(text for text, optional in label.parts if not optional)
+    there = [["has", name] for name in needed]
+    return [("", whole, ["all", *there]), ("short", short, ["none", ["all", *there]])]
 
 
 def filter_of(look: Look, symbol: Symbol) -> list[Any] | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -145,3 +146,33 @@ def test_vector_tiles_are_drawn(
     assert 0.0005 < drawn["drawn"] < 1
     tiles = [request for request in asked() if f"/collections/{collection}/tiles/WebMercatorQuad/" in request]
     assert sum(request.endswith(".mvt") for request in tiles) >= 1
+
+
+def test_styles_are_those_meant(qgis: Qgis, live_server: str, published: Query, tmp_path: Path) -> None:
+    """The stylesheet of the whole map on tiles by their addresses, and a layer style."""
+    [place] = published(
+        "select ST_X(p)::text, ST_Y(p)::text from (select ST_Transform(ST_PointOnSurface(geom), 4326) p "
+        "from geobasis.hausumring order by ST_Area(geom) desc limit 1) t"
+    )
+    picture = tmp_path / "picture.png"
+    given = ("hausumring", "MultiPolygon", "light", *place, "3000", str(picture))
+    found = qgis("qgis_styles.py", live_server, *given)
+    converted = found["converted"]
+    unread = [text for text in converted["warnings"] if "Referenced font" not in text]
+    assert (converted["result"], unread) == (0, [])
+    assert converted["texts"]["adresse:label0"] == 'concat("hnr","adz")'
+    assert converted["texts"]["gemeinde:label0"] == "gn"
+    assert {"land:line1", "gemeinde:line0", "hausumring:fill3"} <= set(converted["drawn"])
+    assert found["drawn"]["loaded"]
+    assert sum(found["drawn"]["colours"].get(colour, 0) for colour in ("#d9d2c7", "#d3cdd2", "#e0bfae")) > 500
+    layer = found["layer"]
+    assert (layer["done"], layer["renderer"]) == (True, "RuleRenderer")
+    assert [(rule["label"], rule["layer"], rule["colour"]) for rule in layer["rules"]] == [
+        ("Bebauung", "SimpleFill", "#e3ddd2"),
+        ("Öffentliches Gebäude", "SimpleFill", "#e0bfae"),
+        ("Gewerbe und Wirtschaft", "SimpleFill", "#d3cdd2"),
+        ("Wohnen und anderes", "SimpleFill", "#d9d2c7"),
+        ("Umriss", "SimpleLine", "#b5ab9c"),
+    ]
+    assert all(rule["valid"] for rule in layer["rules"])
+    assert (layer["rules"][0]["to"], layer["rules"][1]["from"], layer["rules"][1]["to"]) == (34124, 34124, 0)
