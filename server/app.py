@@ -88,6 +88,7 @@ ROUTES: dict[str, Endpoint] = {
     f"{COLLECTION}/download": downloads.get_download,
     f"{COLLECTION}/download/{{key}}": downloads.get_status,
     f"{COLLECTION}/download/{{key}}/{{fileName}}": downloads.get_result,
+    "/downloads/{fileName}": downloads.get_map_file,
     f"{COLLECTION}/tiles": tiles.get_tilesets,
     TILESET: tiles.get_tileset,
     f"{TILESET}/tilejson": tiles.get_tilejson,

@@ -4,11 +4,12 @@ from typing import Any
 
 from server.catalogue import Collection
 from server.exchange import Exchange
-from server.exports.kinds import KINDS, OFFERED, kinds_of
-from server.exports.shelf import Offer, Stored
+from server.exports.kinds import KINDS, OFFERED, TILES, kinds_of
+from server.exports.shelf import MAP, Offer, Stored
 from server.links import Link, link
 
 SUMS = "SHA256SUMS"
+MAP_FILE = f"map.{TILES.extension}"
 
 
 def offer_of(exchange: Exchange, collection: Collection) -> Offer:
@@ -42,6 +43,17 @@ def to_enclosure(href: str, stored: Stored) -> Link:
         "updated": stored.updated.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "sha256": stored.sha256,
     }
+
+
+def map_enclosures(exchange: Exchange) -> list[Link]:
+    """The link to the archive of the whole map, where it is made."""
+    stored = exchange.context.place.shelf.offer(MAP).files.get(TILES.key)
+    return [to_enclosure(f"{exchange.base}/downloads/{MAP_FILE}", stored)] if stored else []
+
+
+def map_stamp(exchange: Exchange) -> str:
+    """Changes with that archive."""
+    return exchange.context.place.shelf.offer(MAP).stamp
 
 
 def entries(exchange: Exchange, collection: Collection) -> list[dict[str, Any]]:

@@ -17,7 +17,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +51,7 @@ log = structlog.get_logger()
 
 
 class Key(NamedTuple):
-    """A tile of one collection, without a selection."""
+    """A tile without a selection: of one collection, or in memory of several, their names with commas."""
 
     collection: str
     grid: str
@@ -193,6 +192,10 @@ class TileCache:
         """The tile, if it is at hand and right."""
         return self._memory.get(key, mark)
 
+    def remember(self, key: Key, mark: Mark, tile: Tile) -> None:
+        """Keep a tile in this process."""
+        self._memory.put(key, mark, tile)
+
     async def get(self, key: Key, place: Callable[[], Place], mark: Mark, make: Make) -> Tile:
         """The tile, kept or made now. `mark`: what its tables are known to be now. Raises what `make` raises."""
         if tile := self._memory.get(key, mark):
@@ -227,8 +230,7 @@ class TileCache:
 
     async def _make(self, key: Key, make: Make) -> tuple[Mark, Tile]:
         fresh = await make()
-        pack_ = partial(pack, fresh.content, fresh.features, fresh.left_out)
-        tile = await asyncio.to_thread(pack_) if len(fresh.content) > IN_THREAD else pack_()
+        tile = await pack_aside(fresh.content, fresh.features, fresh.left_out)
         self.made += 1
         self._memory.put(key, fresh.mark, tile)
         return fresh.mark, tile
@@ -251,6 +253,13 @@ class TileCache:
                 return True
             pause = min(pause * 1.5, 0.1)
         return False
+
+
+async def pack_aside(content: bytes, features: int, left_out: int) -> Tile:
+    """As `pack`; a large one in a thread."""
+    if len(content) > IN_THREAD:
+        return await asyncio.to_thread(pack, content, features, left_out)
+    return pack(content, features, left_out)
 
 
 def pack(content: bytes, features: int, left_out: int) -> Tile:

@@ -31,4 +31,5 @@ take ol tests/browser/vendor/ol dist/ol.js LICENSE.md
 take proj4 tests/browser/vendor/proj4 dist/proj4.js LICENSE.md
 take leaflet tests/browser/vendor/leaflet dist/leaflet.js dist/leaflet.css LICENSE
 take leaflet.vectorgrid tests/browser/vendor/leaflet.vectorgrid dist/Leaflet.VectorGrid.bundled.min.js README.md
+take pmtiles tests/browser/vendor/pmtiles dist/pmtiles.js README.md
 echo "vendored: $(sed -n 's/^ *"\([a-z-]*\)": "\([0-9.]*\)",*$/\1 \2/p' "$here/package.json" | tr '\n' ' ')"

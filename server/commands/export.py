@@ -87,7 +87,8 @@ def _write(
 
 
 def _offer(settings: Settings, name: str | None, as_json: bool) -> None:
-    from server.exports.whole import Files  # noqa: PLC0415
+    from server.exports.archives import Archives  # noqa: PLC0415
+    from server.exports.whole import Files, Result  # noqa: PLC0415
 
     wanted = [_find(settings, name)] if name else read_collections(*settings.collection_folders)
     with console.progress() as progress:
@@ -96,6 +97,9 @@ def _offer(settings: Settings, name: str | None, as_json: bool) -> None:
         for collection in wanted:
             say(collection.id)
             results[collection.id] = files.make(collection)
+        if not name:
+            archives = Archives(settings, read_service(settings.config_dir), progress)
+            results["map"] = Result(archives.make_map(wanted))
     if as_json:
         out(json.dumps({key: [result.outcome, result.made, result.omitted] for key, result in results.items()}))
         return

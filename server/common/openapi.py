@@ -110,6 +110,7 @@ def _service_paths() -> dict[str, Any]:
             {JSON: "object", HTML: "html"},
             [ref("parameters", "tileMatrixSetId")],
         ),
+        "/downloads/{fileName}": _file("getMapFile", [ref("parameters", "fileName")]),
         **_tile_paths("", "dataset", ["collections"]),
         **_style_paths("", "dataset", ["collections"]),
         "/fonts/{fontstack}/{range}.pbf": _glyphs(),

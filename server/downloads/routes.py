@@ -15,7 +15,7 @@ from server.cql2.filter import not_computable
 from server.downloads.answer import Sent, answer_file
 from server.downloads.asking import ask_for, read_standing
 from server.downloads.documents import downloads_document, sums_text, to_status
-from server.enclosures import SUMS, entries, file_name, offer_of
+from server.enclosures import MAP_FILE, SUMS, entries, file_name, offer_of
 from server.errors import Busy, Gone, NotFound, QueryTooSlow, Unavailable, shorten
 from server.exchange import (
     Exchange,
@@ -29,7 +29,8 @@ from server.exchange import (
 from server.exports.area import no_area, parse_area
 from server.exports.cuts import Cut
 from server.exports.extract import PARAMETERS, Extract, parse_extract
-from server.exports.kinds import MEDIA_TYPES, OFFERED, kinds_of
+from server.exports.kinds import MEDIA_TYPES, OFFERED, TILES, kinds_of
+from server.exports.shelf import MAP
 from server.links import link
 from server.negotiation import HTML, JSON
 
@@ -75,6 +76,16 @@ async def get_file(request: Request) -> Response:
         raise _not_there(exchange, kind)
     at = exchange.href("collections", collection.id)
     return answer_file(exchange, Sent(*found), [link("collection", at, JSON), link("provenance", f"{at}/provenance")])
+
+
+async def get_map_file(request: Request) -> Response:
+    """/downloads/{fileName}: the tiles of all collections."""
+    exchange = open_exchange(request, {"file": "*/*"})
+    if (name := request.path_params["fileName"]) != MAP_FILE:
+        raise NotFound(f"There is no file '{shorten(name)}'. There is {MAP_FILE}; other files are each collection's.")
+    if (found := exchange.context.place.shelf.open(MAP, TILES.key)) is None:
+        raise NotFound(f"There is no file {MAP_FILE} now. A worker makes it after a delivery; ask again later.")
+    return answer_file(exchange, Sent(*found), [link("collection", exchange.href("collections"), JSON)])
 
 
 def _not_there(exchange: Exchange, kind: str) -> NotFound:

@@ -27,6 +27,7 @@ from server.errors import Busy, NoRoom
 from server.exports.kinds import OFFERED
 
 MANIFEST = "manifest.json"
+MAP = "_map"  # in the place of a collection's name, which begins with a letter: what is of all of them
 PART = ".part"
 LEAST = 64 * 1024  # bytes: with less a disk is full, whatever is said
 # the last is GDAL's word for what SQLite has rolled back by itself, as it does on a full disk
@@ -36,7 +37,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished file. `kind`: its format; `published`: when what it shows went live; `updated`: when it was made."""
+    """A finished file. `kind`: its format; `published`: when what it shows went live; `updated`: when it was made;
+    `made_of`: what else an archive of tiles depends on.
+    """
 
     kind: str
     name: str
@@ -47,6 +50,7 @@ class Stored:
     published: datetime
     updated: datetime
     crs: str
+    made_of: str = ""
 
     @property
     def mark(self) -> tuple[int, str]:

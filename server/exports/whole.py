@@ -2,25 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from loaders.progress import Progress
 from server.catalogue import Collection, Service
-from server.crs import EPSG
 from server.errors import NotFitting
+from server.exports.archives import Archives
 from server.exports.extract import parse_extract
 from server.exports.kinds import TILES, kinds_of
 from server.exports.make import LONGEST, Maker
 from server.exports.place import shelf_of
-from server.exports.shelf import PART, Shelf, Stored, digest, room
+from server.exports.shelf import Shelf, room
 from server.exports.source import Overtaken, connect, read_edition
-from server.pyramid.plan import SRID
-from server.pyramid.sources import usable
 from server.settings import Settings
-from server.tiling.archive import Archivist, Scope
 from server.tiling.batch import Overtaken as TilesOvertaken
-from server.tiling.batch import read_states
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,8 @@ class Files:
                     shelf.omit(collection.id, key, live.mark, error.detail)
                     result.omitted[key] = error.detail
             try:
-                if self._make_tiles(shelf, collection, live.mark, folder):
+                archives = Archives(self.settings, self.service, self.progress)
+                if archives.make_one(shelf, collection, live.mark, folder):
                     result.made.append(TILES.key)
             except (Overtaken, TilesOvertaken):
                 return Result("overtaken", result.made, result.omitted)
@@ -70,29 +66,6 @@ class Files:
 
     def _missing(self, shelf: Shelf, collection: Collection, mark: tuple[int, str]) -> list[str]:
         return [key for key in kinds_of(collection) if shelf.offer(collection.id).mark(key) != mark]
-
-    def _make_tiles(self, shelf: Shelf, collection: Collection, mark: tuple[int, str], folder: Path) -> bool:
-        """The archive of tiles, if the tables that they are made of are of what is live; else their job asks again."""
-        owner = self.settings.database_url or ""
-        with connect(self.settings, owner, LONGEST) as link:
-            state = read_states(link, [collection])[collection.id]
-        pyramid = usable(collection, state)
-        made_of = (pyramid.version, pyramid.published.isoformat()) if pyramid else None
-        if made_of != mark or shelf.offer(collection.id).mark(TILES.key) == mark:
-            return False
-        part = folder / f"{TILES.key}{PART}"
-        archivist = Archivist(self.settings, owner, self.service, self.progress)
-        try:
-            size = archivist.make(Scope((collection,)), part).size
-        except NotFitting as error:  # nothing is there
-            shelf.omit(collection.id, TILES.key, mark, error.detail)
-            return False
-        name, crs = f"{collection.id}.{TILES.extension}", f"{EPSG}{SRID}"
-        sums = digest(part)
-        now = datetime.now(UTC)
-        stored = Stored(TILES.key, name, size, sums, state.features, state.version, state.published, now, crs)
-        shelf.put(collection.id, part, stored)
-        return True
 
     def _make_one(self, shelf: Shelf, maker: Maker, collection: Collection, key: str, folder: Path) -> None:
         extract = parse_extract(collection, key, {})

@@ -20,6 +20,11 @@ select procrastinate_defer_jobs_v1(array[row('downloads', 'downloads', 5, %(lock
 where not exists (
   select from procrastinate_jobs where lock = %(lock)s and task_name = 'downloads' and status = 'todo')"""
 
+MAP = """
+select procrastinate_defer_jobs_v1(array[row('downloads', 'map', 4, 'map', null, '{}'::jsonb, null
+)::procrastinate_job_to_defer_v1])
+where not exists (select from procrastinate_jobs where task_name = 'map' and status = 'todo')"""
+
 
 def is_waited_for(settings: Settings, job: int) -> bool:
     """Whether a job that is more urgent than this one waits."""
@@ -44,3 +49,9 @@ def enqueue_downloads(settings: Settings, collection: str, version: int) -> None
     values = {"lock": f"after_publication {collection}", "collection": collection, "version": version}
     with connect_queue(settings) as connection:
         connection.execute(DOWNLOADS, values)
+
+
+def enqueue_map(settings: Settings) -> None:
+    """The job that makes the archive of the whole map, unless one waits already."""
+    with connect_queue(settings) as connection:
+        connection.execute(MAP)

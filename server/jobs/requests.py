@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from loaders.retries import FetchPolicy
 
-INTERACTIVE, WATCHED, CUTS, PYRAMIDS, MAINTENANCE, DOWNLOADS = 100, 50, 20, 15, 10, 5  # a job with more comes first
+# a job with more comes first
+INTERACTIVE, WATCHED, CUTS, PYRAMIDS, MAINTENANCE, DOWNLOADS, MAPS = 100, 50, 20, 15, 10, 5, 4
 SHORT_PATIENCE = FetchPolicy(tries=3)  # the queue waits, not a process that takes up a place of the worker
 
 

@@ -11,13 +11,14 @@ from loaders.report import Counts
 from server.catalogue import read_collections, read_service
 from server.errors import NotFound
 from server.gazetteer import refresh
-from server.jobs.give_way import enqueue_again, enqueue_downloads, is_waited_for
+from server.jobs.give_way import enqueue_again, enqueue_downloads, enqueue_map, is_waited_for
 from server.jobs.progress import JobProgress
 from server.jobs.requests import (
     CUTS,
     DOWNLOADS,
     INTERACTIVE,
     MAINTENANCE,
+    MAPS,
     PYRAMIDS,
     SHORT_PATIENCE,
     WATCHED,
@@ -150,9 +151,18 @@ def pyramid(work: Work) -> Outcome:
             made = refresh_pyramid(work.database_url, collection, work.progress)
             if made.how != "nothing":
                 enqueue_downloads(work.settings, wanted, made.version)
+            enqueue_map(work.settings)  # also where another process has made them
             message = f"version {made.version}: {made.changed} rows changed, {made.forgotten} tiles forgotten"
             return Outcome(made.how, message, made.to_dict())
     return Outcome("nothing", f"no collection is declared under the name {wanted}")
+
+
+def whole_map(work: Work) -> Outcome:
+    """Make the archive of the tiles of all collections, if it is not of what is live."""
+    from server.exports.archives import Archives  # noqa: PLC0415
+
+    archives = Archives(work.settings, read_service(work.settings.config_dir), work.progress)
+    return Outcome(archives.make_map(read_collections(work.settings.collections_dir)))
 
 
 def watch(work: Work) -> Outcome:
@@ -179,6 +189,7 @@ TASKS = {
     "after_publication": Task("maintenance", MAINTENANCE, after_publication),
     "pyramid": Task("maintenance", PYRAMIDS, pyramid),
     "downloads": Task("downloads", DOWNLOADS, downloads),
+    "map": Task("downloads", MAPS, whole_map),
     "cut": Task("downloads", CUTS, cut),
 }
 QUEUES = tuple(sorted({task.queue for task in TASKS.values()}))

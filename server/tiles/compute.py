@@ -1,7 +1,7 @@
 """Tiles out of the database: the layer of a collection, several of them in one tile, neither too large."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from psycopg.rows import TupleRow
 
@@ -29,11 +29,11 @@ class MadeLayer:
 
 @dataclass(frozen=True)
 class MadeTile:
-    """A tile; left_out: by collection, those of which all is there have no entry."""
+    """A tile and its layers; left_out: by collection, those of which all is there have no entry."""
 
     content: bytes
-    left_out: dict[str, int] = field(default_factory=dict)
-    states: tuple[State, ...] = ()
+    left_out: dict[str, int]
+    layers: tuple[MadeLayer, ...]
 
 
 async def make_tile(context: Context, form: Form, wanted: Sequence[Wanted], layers: Sequence[MadeLayer]) -> MadeTile:
@@ -50,7 +50,7 @@ async def make_tile(context: Context, form: Form, wanted: Sequence[Wanted], laye
     if form == "json":
         content = COLLECTION_START + b",".join(contents) + COLLECTION_END
     left_out = {w.collection.id: layer.left_out for w, layer in zip(wanted, made, strict=True) if layer.left_out}
-    return MadeTile(content, left_out, tuple(layer.state for layer in made))
+    return MadeTile(content, left_out, tuple(made))
 
 
 async def make_layer(context: Context, wanted: Wanted, share: Share = WHOLE) -> MadeLayer:

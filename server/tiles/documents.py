@@ -8,13 +8,15 @@ from urllib.parse import quote
 
 from server.catalogue import Collection, Property
 from server.crs import CRS84, Box
+from server.enclosures import map_enclosures
 from server.exchange import Exchange
 from server.links import OGC_REL, Link, link
 from server.negotiation import GEOJSON, HTML, JSON, MVT
+from server.pyramid.plan import NOTES
 from server.tiles.params import CHOOSING
 from server.tiling.grid import Limits, is_offered, limits
 from server.tiling.making import MAX_BYTES
-from server.tiling.matrixsets import Grid, Matrix
+from server.tiling.matrixsets import MERCATOR, Grid, Matrix
 from server.tiling.query import MAX_FEATURES
 
 DIMENSION = {"Point": 0, "MultiPoint": 0, "LineString": 1, "MultiLineString": 1, "Polygon": 2, "MultiPolygon": 2}
@@ -47,6 +49,11 @@ class Tileset:
     def at(self) -> tuple[str, ...]:
         """Segments of its path."""
         return (*(("collections", self.own.id) if self.own else ()), "tiles", self.grid.id)
+
+    @property
+    def has_archive(self) -> bool:
+        """Whether it is the one that is offered as a file, too."""
+        return self.own is None and not self.query and self.grid.id == MERCATOR
 
     @property
     def title(self) -> str:
@@ -100,8 +107,9 @@ def joined(parts: Iterable[Limits | None]) -> Limits | None:
 
 def tilesets_document(exchange: Exchange, tilesets: list[Tileset]) -> dict[str, Any]:
     """/tiles, /collections/{collectionId}/tiles"""
+    whole = [] if "collectionId" in exchange.request.path_params else map_enclosures(exchange)
     return {
-        "links": exchange.links_self(),
+        "links": [*exchange.links_self(), *whole],
         "tilesets": [{**_summary(tileset), "tileMatrixSetLimits": _limits(tileset)} for tileset in tilesets],
     }
 
@@ -112,6 +120,7 @@ def tileset_document(tileset: Tileset) -> dict[str, Any]:
     summary = _summary(tileset)
     box = tileset.box
     inline = {} if tileset.grid.uri else {"tileMatrixSet": tileset.grid.document}
+    whole = map_enclosures(exchange) if tileset.has_archive else []
     return {
         **summary,
         "description": tileset.description,
@@ -128,7 +137,7 @@ def tileset_document(tileset: Tileset) -> dict[str, Any]:
             "description": LIMITED[exchange.lang],
         },
         **inline,
-        "links": [*exchange.links_self(), *summary["links"][1:]],
+        "links": [*exchange.links_self(), *summary["links"][1:], *whole],
     }
 
 
@@ -243,13 +252,18 @@ def _layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
     by_name = {p.name: p for p in collection.properties}
     members = {name: _field(by_name[name], tileset, collection) for name in collection.tiles.properties}
     levels = _levels(tileset, collection)
+    note = _generalised(tileset, collection)
     return {
         "id": collection.id,
         "title": collection.title.in_(exchange.lang),
+        **({"description": note} if note else {}),
         "dataType": "vector",
         "geometryDimension": DIMENSION[collection.geometry],
         **({"minTileMatrix": str(levels[0]), "maxTileMatrix": str(levels[-1])} if levels else {}),
-        "propertiesSchema": {"type": "object", "properties": {"id": {"type": "string", "title": "Id"}, **members}},
+        "propertiesSchema": {
+            "type": "object",
+            "properties": {"id": {"type": "string", "title": "Id"}, **members, **_count(collection, exchange)},
+        },
         "links": [_geodata(exchange, collection)],
     }
 
@@ -262,8 +276,29 @@ def _vector_layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
         "id": collection.id,
         "description": collection.title.in_(lang),
         **({"minzoom": levels[0], "maxzoom": levels[-1]} if levels else {}),
-        "fields": {"id": "Id", **{name: by_name[name].title.in_(lang) for name in collection.tiles.properties}},
+        "fields": {
+            "id": "Id",
+            **{name: by_name[name].title.in_(lang) for name in collection.tiles.properties},
+            **{name: schema["title"] for name, schema in _count(collection, tileset.exchange).items()},
+        },
     }
+
+
+def _generalised(tileset: Tileset, collection: Collection) -> str | None:
+    """What the levels show that have no features but what was made of them."""
+    pyramid, lang = collection.tiles.pyramid, tileset.exchange.lang
+    levels = [m.level for m in tileset.matrices if pyramid and collection.tiles.minzoom <= m.zoom < pyramid.below]
+    if not pyramid or not levels:
+        return None
+    words = {"de": f"Bis tileMatrix {levels[-1]}", "en": f"Up to tileMatrix {levels[-1]}"}
+    return f"{words[lang]}: {NOTES[pyramid.method].in_(lang)}"
+
+
+def _count(collection: Collection, exchange: Exchange) -> dict[str, dict[str, str]]:
+    """The attribute that generalised levels have besides those of the features."""
+    words = {"de": "Anzahl der Objekte", "en": "Number of features"}
+    pyramid = collection.tiles.pyramid
+    return {"count": {"type": "integer", "title": words[exchange.lang]}} if pyramid and pyramid.counts else {}
 
 
 def _field(prop: Property, tileset: Tileset, collection: Collection) -> dict[str, Any]:

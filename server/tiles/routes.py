@@ -1,7 +1,7 @@
 """Tile matrix sets, tilesets, TileJSON, tiles: of each collection, and of several at once below /tiles."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
 from starlette.requests import Request
@@ -9,10 +9,12 @@ from starlette.responses import Response
 
 from server.catalogue import Collection
 from server.cql2.filter import not_computable
+from server.enclosures import map_stamp
 from server.errors import InvalidParameter, NotFound, shorten
-from server.exchange import JSON_HTML, METADATA_CACHE, Exchange, Validators, open_exchange, respond_document
+from server.exchange import JSON_HTML, METADATA_CACHE, Exchange, Validators, open_exchange, respond_document, validators
 from server.negotiation import GEOJSON, JSON, MVT
-from server.tiles.cache import at_hand, kept_tile, layer, respond_kept
+from server.tilecache import Tile as Kept
+from server.tiles.cache import Joined, at_hand, joined_tile, kept_tile, layer, respond_kept
 from server.tiles.compute import MadeTile, make_tile
 from server.tiles.documents import (
     LEFT_OUT,
@@ -54,7 +56,12 @@ async def get_tilesets(request: Request) -> Response:
     grids = read_grids(exchange.context.settings.config_dir).values()
     tilesets = [found for grid in grids if (found := Tileset(exchange, grid, collections, own)).matrices]
     return respond_document(
-        exchange, lambda: tilesets_document(exchange, tilesets), "tilesets.html", collection=own, tilesets=tilesets
+        exchange,
+        lambda: tilesets_document(exchange, tilesets),
+        "tilesets.html",
+        marks=_marks(exchange),
+        collection=own,
+        tilesets=tilesets,
     )
 
 
@@ -62,8 +69,18 @@ async def get_tileset(request: Request) -> Response:
     """/tiles/{tileMatrixSetId}, /collections/{collectionId}/tiles/{tileMatrixSetId}"""
     tileset = _open_tileset(request)
     return respond_document(
-        tileset.exchange, lambda: tileset_document(tileset), "tileset.html", collection=tileset.own, tileset=tileset
+        tileset.exchange,
+        lambda: tileset_document(tileset),
+        "tileset.html",
+        marks=_marks(tileset.exchange),
+        collection=tileset.own,
+        tileset=tileset,
     )
+
+
+def _marks(exchange: Exchange) -> Validators:
+    """Of what changes with the data and with the archive of the whole map."""
+    return validators(exchange, (exchange.context.registry.version, map_stamp(exchange)), None)
 
 
 async def get_tilejson(request: Request) -> Response:
@@ -80,27 +97,39 @@ async def get_tile(request: Request) -> Response:
     grid = _grid(exchange)
     tile = parse_tile(path["tileMatrix"], path["tileRow"], path["tileCol"])
     form: Form = "json" if exchange.format == "json" else "mvt"
-    own = _own(exchange) if form == "mvt" and not set(RESTRICTING) & exchange.parameters.keys() else None
-    if own and (kept := at_hand(exchange.context, own, grid, tile)):
-        return respond_kept(exchange, own, kept, _headers({own.id: kept.left_out}, named))
-    wanted = [Wanted(c, grid, tile, form, given) for c, given in _shown(exchange, grid, tile)]
-    if own:
+    collections = _collections(exchange)
+    plain = form == "mvt" and not set(RESTRICTING) & exchange.parameters.keys()
+    if plain and (kept := at_hand(exchange.context, collections, grid, tile)):
+        return respond_kept(exchange, collections, kept, _headers(_left_out(collections, kept), named))
+    wanted = [Wanted(c, grid, tile, form, given) for c, given in _shown(exchange, collections, grid, tile)]
+    if not plain:
+        return _respond(exchange, await _make(exchange, form, wanted), named)
+    if len(collections) == 1:
         kept = await kept_tile(exchange.context, wanted[0])
-        return respond_kept(exchange, own, kept, _headers({own.id: kept.left_out}, named))
+    else:
+        kept = await joined_tile(exchange.context, collections, wanted)
+    return respond_kept(exchange, collections, kept, _headers(_left_out(collections, kept), named))
+
+
+def _left_out(collections: Sequence[Collection], tile: Kept) -> dict[str, int]:
+    return tile.parts if isinstance(tile, Joined) else {collections[0].id: tile.left_out}
+
+
+async def _make(exchange: Exchange, form: Form, wanted: Sequence[Wanted]) -> MadeTile:
+    """A tile for this request alone. Raises InvalidParameter, and as `make_layer` does."""
     try:
         layers = [await layer(exchange.context, part) for part in wanted]
-        made = await make_tile(exchange.context, form, wanted, layers)
+        return await make_tile(exchange.context, form, wanted, layers)
     except psycopg.DataError as error:
         if not (set(exchange.parameters) & {"filter", "q"}):
             raise
         raise not_computable(exchange.parameters.get("filter", ""), error) from error
-    return _respond(exchange, made, named)
 
 
 def _respond(exchange: Exchange, made: MadeTile, named: bool) -> Response:
     """The ETag names the content: a tile keeps it while a delivery changes others."""
     digest = hashlib.blake2b(made.content, digest_size=12).hexdigest()
-    modified = max((state.published for state in made.states), default=None)
+    modified = max((part.state.published for part in made.layers), default=None)
     marks = Validators(f'W/"{digest}"', modified)
     headers = {"Cache-Control": METADATA_CACHE, **marks.headers, **_headers(made.left_out, named)}
     if marks.unchanged(exchange.request):
@@ -118,11 +147,12 @@ def _headers(left_out: Mapping[str, int], named: bool) -> dict[str, str]:
     return headers
 
 
-def _shown(exchange: Exchange, grid: Grid, tile: Tile) -> list[tuple[Collection, Restriction]]:
+def _shown(
+    exchange: Exchange, collections: Sequence[Collection], grid: Grid, tile: Tile
+) -> list[tuple[Collection, Restriction]]:
     """The collections that a tile can hold something of. Raises NotFound for a tile outside the tileset,
     InvalidParameter.
     """
-    collections = _collections(exchange)
     restrictions = {c.id: _restriction(exchange, c, len(collections)) for c in collections}
     lowest = min((c.tiles.minzoom for c in collections), default=0)
     matrix = find_matrix(grid, tile, lowest, max((c.tiles.maxzoom for c in collections), default=0))

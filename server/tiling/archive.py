@@ -19,10 +19,9 @@ from server.state import State
 from server.tilecache import Tile as Kept
 from server.tiling.batch import Order, connect, processes, read_states
 from server.tiling.grid import Tile
-from server.tiling.matrixsets import read_grids
+from server.tiling.matrixsets import MERCATOR, read_grids
 from server.tiling.places import levels_of, occupied
 
-GRID = "WebMercatorQuad"
 MEDIA_TYPE = "application/vnd.pmtiles"
 FIELDS = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 
@@ -107,7 +106,7 @@ class Archivist:
         """An archive at `path`. Raises NotFitting where there are no tiles to be had, Overtaken, OSError."""
         with connect(self.settings, self.owner_url) as connection:
             states = read_states(connection, scope.collections)
-            order = Order(self.settings, self.owner_url, _made(scope, states), GRID)
+            order = Order(self.settings, self.owner_url, _made(scope, states), MERCATOR)
             self.progress.step("look for tiles", None)
             wanted = self._tiles(connection, scope, states)
         self.progress.step("make tiles", len(wanted), "tiles")
@@ -120,12 +119,12 @@ class Archivist:
                 self.progress.advance(1)
             if not writer.count:
                 raise NotFitting("There is no tile with anything in it. Choose other levels or another area.")
-            size = writer.finish(_header(scope, states), self._metadata(scope))
+            size = writer.finish(_header(scope, states), {**self._metadata(scope), "left_out": left_out})
             return Archived(writer.count, size, left_out, states)
 
     def _tiles(self, connection: Any, scope: Scope, states: dict[str, State]) -> list[Tile]:
         """Those that some of the collections has something in, in the order of PMTiles."""
-        grid = read_grids(self.settings.config_dir)[GRID]
+        grid = read_grids(self.settings.config_dir)[MERCATOR]
         found: set[Tile] = set()
         for collection in scope.collections:
             first, last = levels_of([collection])

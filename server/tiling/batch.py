@@ -73,6 +73,12 @@ class Maker:
             if pyramid is None or pyramid.made != order.made[collection.id]:
                 raise _overtaken(collection)
 
+    def close(self) -> None:
+        """Close its connections."""
+        for connection in (self._connection, self._keeper):
+            if connection:
+                connection.close()
+
     def make(self, tile: Tile) -> Kept:
         """A tile, out of the cache if it is of one collection and there."""
         if len(self._collections) == 1:
@@ -99,7 +105,7 @@ class Maker:
         """The layers of all collections, each with its fair share."""
         matrix = self._grid.by_level[tile.matrix]
         shown = [c for c in self._collections if c.tiles.minzoom <= matrix.zoom <= c.tiles.maxzoom]
-        layers = [self._one(collection, tile, WHOLE) for collection in shown]
+        layers = [self._whole(collection, tile) for collection in shown]
         sizes = fair_shares([len(content) for content, _, _ in layers], MAX_BYTES)
         counts = fair_shares([features for _, features, _ in layers], MAX_FEATURES)
         for number, (layer, size, count) in enumerate(zip(layers, sizes, counts, strict=True)):
@@ -107,6 +113,12 @@ class Maker:
                 layers[number] = self._one(shown[number], tile, Share(size, count))
         contents = b"".join(content for content, _, _ in layers)
         return pack(contents, sum(n for _, n, _ in layers), sum(n for _, _, n in layers))
+
+    def _whole(self, collection: Collection, tile: Tile) -> tuple[bytes, int, int]:
+        """A layer as if it were alone, out of the cache if it is there."""
+        if kept := self._look(collection, tile):
+            return kept.plain, kept.features, kept.left_out
+        return self._one(collection, tile, WHOLE)
 
     def _look(self, collection: Collection, tile: Tile) -> Kept | None:
         key = Key(collection.id, self._grid.id, *tile)

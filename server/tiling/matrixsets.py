@@ -16,7 +16,8 @@ from pyproj.exceptions import CRSError
 from server.crs import CRS84, EPSG
 from server.errors import ConfigurationError
 
-STANDARD = ("WebMercatorQuad", "WorldCRS84Quad")
+MERCATOR = "WebMercatorQuad"
+STANDARD = (MERCATOR, "WorldCRS84Quad")
 # Axes that lead to the east and then to the north, as all geometries here do
 EAST_FIRST = {("X", "Y"), ("E", "N"), ("Lon", "Lat")}
 # Scale of WebMercatorQuad's first level: each level halves it

@@ -11,14 +11,17 @@ import pytest
 import shapely
 import yaml
 from shapely.geometry import shape
+from typer.main import get_group
 
 from server.catalogue import Tiles
+from server.commands.tiles import commands
 from server.tiling.making import MAX_BYTES
 from server.tiling.matrixsets import read_grids
 from server.tiling.query import MAX_FEATURES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tiles.md").read_text("utf-8")
+OPERATION = (ROOT / "docs" / "tile-cache.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^ {4}GET (/.+)$", PAGE, re.MULTILINE)
 MVT = "application/vnd.mapbox-vector-tile"
 
@@ -61,6 +64,26 @@ def test_all_parameters_and_grids_have_an_example() -> None:
         assert all(f"`{name}`" in PAGE for name in (grid.id, *grid.aliases))
     assert f"{MAX_BYTES:,} bytes" in PAGE
     assert f"{MAX_FEATURES:,} features" in PAGE
+
+
+@pytest.mark.parametrize("line", re.findall(r"^ {4}opennrw (tiles .+)$", OPERATION, re.MULTILINE))
+def test_the_command_is_one(line: str) -> None:
+    """With options that it knows."""
+    group, name, *given = line.split()
+    options = {option for option in given if option.startswith("--")}
+    known = {option for parameter in get_group(commands).commands[name].params for option in parameter.opts}
+    assert (group, options - known) == ("tiles", set())
+
+
+def test_the_addresses_of_archives_are_served(http: httpx.Client) -> None:
+    """The example's service has no worker: it says what is missing."""
+    found = re.findall(r"^ {4}GET (/.+)$", OPERATION, re.MULTILINE)
+    assert len(found) == 2
+    for path in found:
+        answer = http.get(path)
+        assert answer.status_code == 404
+        assert "There is no file" in answer.json()["detail"]
+        assert "A worker makes it after a delivery" in answer.json()["detail"]
 
 
 def test_the_yaml_is_right() -> None:

@@ -27,6 +27,7 @@ OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 FEATURES = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/"
+# of which the example has features
 COLLECTIONS = [
     *("adresse", "gemeinde", "gemeinde_generalisiert", "hausumring", "kreis", "kreis_generalisiert"),
     *("land", "land_generalisiert", "regierungsbezirk", "regierungsbezirk_generalisiert"),
@@ -106,8 +107,8 @@ def test_api_definition_success_and_oas_definition_1(http: httpx.Client, api: di
 
 def test_api_definition_stays_small(http: httpx.Client) -> None:
     """QGIS freezes over a large one."""
-    answer = http.get("/api")
-    assert len(answer.content) < 45_000 + 6_000 * len(COLLECTIONS)
+    collections = document(http, "/collections")["collections"]
+    assert len(http.get("/api").content) < 60_000 + 6_500 * len(collections)
 
 
 def test_conformance_success(http: httpx.Client) -> None:
@@ -167,6 +168,8 @@ def test_oas_completeness_everything_declared_answers_as_declared(
     }
     for path, operations in api["paths"].items():
         collection = path.split("/")[2] if path.startswith("/collections/") else "adresse"
+        if "/download" in path or ("{featureId}" in path and collection not in {*features, "{collectionId}"}):
+            continue  # files have tests of their own; of some collections the example has no feature
         id_ = features[collection if collection in features else "adresse"]["id"]
         declared = {
             status: api["components"]["responses"][answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
@@ -214,7 +217,7 @@ def test_self_and_alternate_links(http: httpx.Client, path: str) -> None:
 def test_sfc_md_success_the_same_as_in_the_list(http: httpx.Client) -> None:
     """And complete in the list, because GDAL reads nothing else."""
     listed = {collection["id"]: collection for collection in document(http, "/collections")["collections"]}
-    assert sorted(listed) == COLLECTIONS
+    assert set(COLLECTIONS) <= listed.keys()
     for name, collection in listed.items():
         assert document(http, f"/collections/{name}") == collection
 

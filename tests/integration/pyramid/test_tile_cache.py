@@ -18,6 +18,7 @@ from psycopg import sql
 from loaders.example.options import ExampleOptions
 from loaders.example.write import write_deliveries
 from loaders.progress import Quiet
+from loaders.rollback import RollbackOptions, roll_back
 from loaders.run import LoadOptions, load_dataset
 from server.catalogue import read_collections, read_service
 from server.errors import NotFitting
@@ -233,6 +234,41 @@ def test_tiles_are_sent_as_they_are_kept_or_as_the_client_wants_them(story: Stor
         assert "max-age" in answer.headers["Cache-Control"]
 
 
+def test_a_tile_of_several_collections_is_remembered_and_follows_each_of_them(story: Story, serve_probe: Serve) -> None:
+    """What is put in place of a kept tile is seen once its collection's tables are told of, not before."""
+    full = {place for place, answer in story.before.items() if answer.status == 200 and place[1] == "WebMercatorQuad"}
+    place = next(p for p in story.before if p in full and p[0] == "adresse" and ("hausumring", *p[1:]) in full)
+    ask = path_of(place).removeprefix("/collections/adresse")
+    with (
+        serve_probe(story.database_url, OPENNRW_COLLECTIONS_DIR=str(ROOT / "collections")) as served,
+        httpx.Client(base_url=served.url) as client,
+        psycopg.connect(story.database_url, autocommit=True) as connection,
+    ):
+        both = client.get(ask, params={"collections": "adresse,hausumring"})
+        parts = [client.get(f"/collections/{name}{ask}").content for name in NAMES]
+        assert (both.content, both.headers["Content-Encoding"]) == (b"".join(parts), "gzip")
+        tile = client.get(ask, params={"collections": "adresse"})
+        assert (tile.content, tile.headers["ETag"]) == (parts[0], client.get(path_of(place)).headers["ETag"])
+        mark = (gzip.compress(b"mark", mtime=0), "hausumring", "WebMercatorQuad", *place[2])
+        connection.execute(
+            "update tiles.cache set content = %s where (collection, grid, level, row, col) = (%s, %s, %s, %s, %s)", mark
+        )
+        again = client.get(ask, params={"collections": "hausumring,adresse"})
+        assert (again.content, again.headers["ETag"]) == (both.content, both.headers["ETag"])
+        connection.execute(
+            "update tiles.collection set made = nextval('tiles.made') where collection = 'hausumring' "
+            "returning pg_notify('opennrw_publication', json_build_object('collection', collection)::text)"
+        )
+        deadline = time.monotonic() + 20
+        while (now := client.get(ask, params={"collections": "adresse,hausumring"})).content == both.content:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert now.content == parts[0] + b"mark"
+        assert client.get(f"/collections/hausumring{ask}").content == b"mark"
+        assert now.headers["ETag"] != both.headers["ETag"]
+        connection.execute("delete from tiles.cache where content = %s", [mark[0]])
+
+
 @pytest.fixture(scope="module")
 def later(story: Story, serve_probe: Serve) -> Iterator[str]:
     """Another service over the same database, with two processes."""
@@ -411,3 +447,19 @@ def test_an_archive_is_of_one_state_only(story: Story, tmp_path: Path) -> None:
     with pytest.raises(Overtaken, match="A delivery of 'hausumring' came"):
         maker.make(Scope((COLLECTIONS["hausumring"],), (14, 14)), tmp_path / "x.pmtiles")
     assert not (tmp_path / "x.pmtiles").exists()
+
+
+def test_a_rollback_gives_every_tile_its_former_content(story: Story) -> None:
+    with psycopg.connect(story.database_url) as connection:
+        deliveries = connection.execute(
+            "select delivery from provenance.collection where collection = any(%s) order by 1 desc", [list(NAMES)]
+        ).fetchall()
+    for (delivery,) in deliveries:
+        roll_back(delivery, RollbackOptions(story.database_url))
+    make(story.database_url)
+    with httpx.Client(base_url=story.url, timeout=30) as client:
+        wait_until_told(client, story.database_url)
+        answers = ask_all(client, list(story.before), story.before)
+    assert {place: answer.etag for place, answer in answers.items()} == {
+        place: answer.etag for place, answer in story.before.items()
+    }
