@@ -5,6 +5,7 @@ import datetime as dt
 import sys
 from pathlib import Path
 
+from loaders.example.city import write_city
 from loaders.example.options import ExampleOptions
 from loaders.example.products import write_products
 from loaders.example.region import make_region
@@ -21,6 +22,9 @@ def main() -> int:
     parser.add_argument("--date", type=dt.date.fromisoformat, default=default.date, help="YYYY-MM-DD (%(default)s)")
     parser.add_argument("--changes", type=float, default=default.changes, help="share changed since then (%(default)s)")
     parser.add_argument("--districts", type=int, default=0, metavar="N", help="ALKIS of the first N districts as well")
+    parser.add_argument(
+        "--city", type=int, default=0, metavar="N", help="3D buildings of the first N districts as well"
+    )
     parser.add_argument("--products", action="store_true", help="the products of the state's other publishers as well")
     parser.add_argument("--statistics", action="store_true", help="tables of population and income as well")
     given = parser.parse_args()
@@ -29,6 +33,8 @@ def main() -> int:
         folders = write_deliveries(given.to, options)
         if given.districts:
             folders |= write_cadastre(given.to, options, given.districts)
+        if given.city:
+            folders |= write_city(given.to, options, given.city)
         if given.products:
             folders |= write_products(given.to, options)
         if given.statistics:

@@ -30,6 +30,8 @@ TITLES = {
     "dvg2": "Digitale Verwaltungsgrenzen 2",
     "gebref": "Gebäudereferenzen",
     "hausumringe": "Hausumringe",
+    "lod1": "3D-Gebäudemodell LoD1",
+    "lod2": "3D-Gebäudemodell LoD2",
 }
 ARCHIVES = {
     "dvg1": "dvg1_EPSG25832_Shape.zip",

@@ -10,6 +10,8 @@ import pytest
 from psycopg import sql
 
 from loaders.errors import DeliveryRefused
+from loaders.example.city import write_city
+from loaders.example.options import ExampleOptions
 from loaders.report import Report
 
 Load = Callable[..., Report]
@@ -237,3 +239,18 @@ def test_tiles_that_are_refused(load: Load, write: Write) -> None:
         assert message in told
     with pytest.raises(DeliveryRefused, match=r"haus\.gml does not say which package it holds"):
         load("lod2", write(whole, "haus.gml") / "haus.gml")
+
+
+def test_invented_buildings_load_in_both_levels(load: Load, connection: Connection, tmp_path: Path) -> None:
+    folders = write_city(tmp_path, ExampleOptions(addresses=500), 1)
+    for dataset, collection in (("lod1", "gebaeude_3d_lod1"), ("lod2", "gebaeude_3d")):
+        report = load(dataset, folders[dataset])
+        text = "".join(path.read_text("utf-8") for path in folders[dataset].glob("*.gml"))
+        counts = report.collections[collection]
+        assert (report.rejects, counts.inserted, counts.duplicate) == (0, _count(text, "Building"), 0)
+    row = connection.execute(
+        """select count(*) filter (where abs(b.dachhoehe - b.bodenhoehe - b.hoehe) > 0.001), count(distinct b.dachform),
+             count(*) filter (where not ST_Equals(b.geom, l.geom)), count(*) filter (where b.hoehe < l.hoehe)
+           from geobasis.gebaeude_3d b join geobasis.gebaeude_3d_lod1 l using (id)"""
+    ).fetchone()
+    assert row == (0, 2, 0, 0)  # roofs of both kinds on the same outlines
