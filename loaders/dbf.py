@@ -70,7 +70,7 @@ def open_table(path: Path) -> Table:
     records, start, record_size = (int.from_bytes(header[a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
     columns = _read_columns(header[:start])
     width = 1 + sum(column.width for column in columns)
-    names = [column.name for column in columns]
+    names = [column.name.upper() for column in columns]
     if not columns or not HEAD + FIELD * len(columns) < start <= len(header):
         raise _refused(path, "has no header of a table, or one that is cut off")
     if width != record_size:

@@ -102,7 +102,7 @@ class _Reader:
         records = table.read(first, int(fids[-1]) - first + 1)[fids - first]
         prints = self.parts.records.fingerprints(fids, self.salt, records)
         sieve = Sieve(self.path.name, fids + 1, partial(_raw, records, table.columns), prints)
-        columns = {column.name: column for column in table.columns}
+        columns = {column.name.upper(): column for column in table.columns}
         attributes = {}
         for name, kind in (self.source.columns | self.source.optional).items():
             column = columns.get(_in_file(name))
@@ -190,7 +190,7 @@ def quietly() -> Iterator[None]:
 
 def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column, ...]) -> None:
     known = {_in_file(name): kind for name, kind in (source.columns | source.optional).items()}
-    present = {column.name: column.kind for column in columns}
+    present = {column.name.upper(): column.kind for column in columns}
     missing = [_in_file(name) for name in source.columns if _in_file(name) not in present]
     unknown = [name for name in present if name not in known]
     other = [

@@ -126,6 +126,25 @@ def _accident_rows(region: Region, year: int, options: ExampleOptions) -> Iterat
             )  # fmt: skip
 
 
+def _schools(region: Region, options: ExampleOptions) -> Archives:
+    """A few in every municipality."""
+    rng = np.random.default_rng([options.seed, 10])
+    fields = {"SCHULNUMME": 6, "SCHULFORM": 40, "NAME": 120, "KURZNAME": 40, "ADRESSE": 60, "POSTLEITZA": 5, "ORT": 60,
+              "SCHUELER": 6, "RUFNUMMER": 20, "EMAIL": 60}  # fmt: skip
+    shapes: list[shapely.Geometry] = []
+    rows: list[tuple[str, ...]] = []
+    for place, municipality in enumerate(region.municipalities):
+        town, digits = municipality.unit.name, f"{40_000 + place:05d}"
+        for form in ("Grundschule", "Gesamtschule", "Gymnasium"):
+            number = f"{100_000 + len(rows):06d}"
+            shapes.append(shapely.Point(*rng.normal(municipality.seat, 150)))
+            rows.append(
+                (number, form, f"{form} {town}", f"{form[:2]} {town}"[:20], f"Schulstr. {len(rows) % 90 + 1}", digits,
+                 town, str(rng.integers(80, 1400)), f"02000/{number}", f"{number}@schule.example")
+            )  # fmt: skip
+    yield "SchulenNRW_EPSG25832_Shape.zip", Layer("SchulenNRW", fields, shapes, rows).write
+
+
 def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
     """The squares of a grid, as far as they lie in the shape."""
     west, south, east, north = shapely.bounds(shape).tolist()
@@ -137,5 +156,6 @@ def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
 
 PRODUCTS: dict[str, tuple[str, Callable[[Region, ExampleOptions], Archives]]] = {
     "bodenrichtwert": ("Bodenrichtwerte", _land_values),
+    "schulen": ("Schulen in Nordrhein-Westfalen", _schools),
     "unfaelle": ("Unfallatlas", _accidents),
 }

@@ -44,6 +44,7 @@ def test_products_are_served(get: Get) -> None:
     assert len(PRODUCTS) >= 1
     _check_land_values(get)
     _check_accidents(get)
+    _check_schools(get)
 
 
 def _check_land_values(get: Get) -> None:
@@ -87,3 +88,12 @@ def _check_accidents(get: Get) -> None:
         get(f"/collections/{accidents}/tiles/WebMercatorQuad/tilejson", f="json")["attribution"]
         == described["attribution"]
     )
+
+
+def _check_schools(get: Get) -> None:
+    schools = get("/collections/schulen/items", f="json", q="gymnasium", limit=500)["features"]
+    assert 0 < len(schools) == _count(get, "schulen", schulform="Gymnasium")
+    one = schools[0]["properties"]
+    assert isinstance(one["schueler"], int)
+    assert one["schulnummer"] == schools[0]["id"]
+    assert get("/collections/schulen", f="json")["license"] == BY
