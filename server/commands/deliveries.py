@@ -115,10 +115,10 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def _show_delivery(delivery: dict[str, Any]) -> None:
     seconds = (delivery["finished"] - delivery["started"]).total_seconds()
-    out(
-        f"{delivery['id']}: {delivery['dataset']}, {delivery['status']} {delivery['finished']:%Y-%m-%d %H:%M:%S %Z} "
-        f"after {seconds:.0f} s, from {delivery['source']}"
-    )
+    undone = delivery["rollback_of"]
+    begin = f"{delivery['id']}: {delivery['dataset']}, {f'rollback of delivery {undone}, ' if undone else ''}"
+    end = "" if undone else f", from {delivery['source']}"
+    out(f"{begin}{delivery['status']} {delivery['finished']:%Y-%m-%d %H:%M:%S %Z} after {seconds:.0f} s{end}")
     for name, counts in delivery["collections"].items():
         out(f"  {name}: {_told(counts)}")
     if delivery["refusal"]:

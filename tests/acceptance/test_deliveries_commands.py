@@ -145,7 +145,9 @@ def test_rollback(opennrw: Run, connection: psycopg.Connection[Any]) -> None:
         "Delivery 4 of gebref was rolled back; that is delivery 5.",
         (19,),
     )
-    assert opennrw("deliveries").stdout.startswith("5: gebref, published ")
+    assert opennrw("deliveries").stdout.startswith("5: gebref, rollback of delivery 4, published ")
+    found = json.loads(opennrw("deliveries", "--json").stdout)["deliveries"]
+    assert [(each["id"], each["rollback_of"]) for each in found[:3]] == [(5, 4), (4, 2), (3, None)]
 
 
 @pytest.mark.parametrize(("answer", "code", "changed"), [(b"n\n", 1, 1), (b"y\n", 0, 0)])

@@ -295,6 +295,16 @@ def test_versions_brought_back_by_a_rollback_say_so(town: Town) -> None:
     assert "until today" in page
 
 
+def test_the_provenance_says_what_a_rollback_undid(town: Town) -> None:
+    deliveries = {each["id"]: each for each in town.client.get("/collections/adresse/provenance").json()["deliveries"]}
+    back = min(number for number, each in deliveries.items() if each["rollback_of"])
+    rollback = deliveries[back]
+    assert (rollback["status"], rollback["digest"], rollback["files"]) == ("published", None, [])
+    undone = deliveries[rollback["rollback_of"]]
+    assert (undone["status"], undone["rollback_of"]) == ("published", None)
+    assert undone["files"]
+
+
 def test_versions_of_nothing_are_404(town: Town) -> None:
     answer = town.client.get(f"{ITEMS}/nobody/versions")
     assert answer.status_code == 404
