@@ -9,6 +9,11 @@ OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
 Link = dict[str, Any]
 
+# bytes; nginx and most clients take 8 KiB of head, some 16
+MAX_LINK_HEADER = 6 << 10
+# relations that no answer may be without
+LEADING_ON = ("next", "prev", "profile")
+
 
 def to_href(base: str, *segments: str, query: Mapping[str, Any] | None = None) -> str:
     """Absolute URL of a path's segments and, where given, a query; what a URI reserves is escaped."""
@@ -46,9 +51,16 @@ def _quoted(text: str) -> str:
 
 
 def to_link_header(links: list[Link]) -> str:
-    """Value of a Link header (RFC 8288), of the links that are to be followed by GET."""
-    return ", ".join(
-        f'<{x["href"]}>; rel="{x["rel"]}"' + (f"; type={_quoted(x['type'])}" if "type" in x else "")
-        for x in links
-        if "method" not in x
-    )
+    """Value of a Link header (RFC 8288), of the links that are to be followed by GET.
+
+    With a long query they would make a head that clients and proxies refuse: then only those that lead on are in it.
+    """
+    found = [(x["rel"], _header_link(x)) for x in links if "method" not in x]
+    text = ", ".join(text for _, text in found)
+    if len(text) > MAX_LINK_HEADER:
+        text = ", ".join(text for rel, text in found if rel in LEADING_ON)
+    return text
+
+
+def _header_link(found: Link) -> str:
+    return f'<{found["href"]}>; rel="{found["rel"]}"' + (f"; type={_quoted(found['type'])}" if "type" in found else "")

@@ -79,8 +79,8 @@ def to_outline(layer: Layer, about: About = NOTHING) -> Outline:
     return Outline(
         name=collection.id,
         columns=(Column("id", "string", "Id", nullable=False), *(known[name] for name in layer.names)),
-        kind=collection.geometry if wanted else None,
-        has_z=wanted and layer.crs.heights,
+        kind=collection.geometry.removesuffix("Z").strip() if wanted else None,
+        has_z=wanted and (layer.crs.heights or collection.geometry.endswith("Z")),
         shape=geometry_expression(layer, flip=False) if wanted else sql.SQL("null::geometry"),
         crs=layer.crs,
         title=about.title or collection.title.in_(about.lang),

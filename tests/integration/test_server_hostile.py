@@ -60,7 +60,7 @@ ERRORS = [
     (f"{ITEMS}?nummer=x", 400, "The value 'x' of parameter 'nummer' is not valid: the property is of type integer."),
     (f"{ITEMS}?cursor=x", 400, "it is no cursor of this service"),
     (f"{ITEMS}?foo=1", 400, "The parameter 'foo' is not known here. Known parameters: aktiv, asOf, bbox"),
-    (f"{ITEMS}?f=xml", 400, "it is no format of this resource. Use one of: json, html."),
+    (f"{ITEMS}?f=xml", 400, "it is no format of this resource. Use one of: json, html, jsonfg,"),
     (f"{ITEMS}?lang=xx", 400, "it is no language of this service. Use one of: de, en."),
     (f"{ITEMS}?limit=1&limit=2", 400, "it is given more than once. Give it once."),
     (f"{ITEMS}?name=%FF", 400, "it is not UTF-8. Percent-encode its UTF-8 bytes."),

@@ -89,5 +89,5 @@ def test_manifests_and_collections_name_each_other(dataset: str) -> None:
     of_dataset = {entry["id"]: entry for entry in described if entry["dataset"] == dataset}
     assert of_dataset.keys() == manifest.collections.keys()
     assert {name: source.date for name, source in manifest.collections.items()} == {
-        name: entry["datetime"] for name, entry in of_dataset.items()
+        name: entry.get("datetime") for name, entry in of_dataset.items()
     }

@@ -164,6 +164,7 @@ TILESET = {
     "tileMatrixSetURI": "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad",
     "tileMatrixSetId": "WebMercatorQuad",
     "crs": "http://www.opengis.net/def/crs/EPSG/0/3857",
+    "links": [],
 }
 LAYER = {
     "id": "gemeinde",
@@ -176,6 +177,9 @@ LIMITS = [{"tileMatrix": "6"}, {"tileMatrix": "14"}]
 UTM_TILESET = {
     "tileMatrixSetId": "AdV_25832",
     "crs": "http://www.opengis.net/def/crs/EPSG/0/25832",
+    "links": [
+        {"rel": "enclosure", "href": "/geo/downloads/map.pmtiles", "length": 1, "updated": "2026-01-02T03:04:05Z"}
+    ],
     "tileMatrixSetLimits": LIMITS,
     "layers": [LAYER, {**LAYER, "id": "adresse"}],
     "tileLimits": {"description": "Höchstens <500 kB>"},

@@ -226,5 +226,5 @@ def test_buildings_come_whole(city: httpx.Client) -> None:
     assert "CityJSON has the official coordinates with heights. Leave it out, or use http" in _refused(
         city, path, f="cityjson", crs=f"{EPSG}4326"
     )
-    wrong = _refused(city, path, crs=WITH_HEIGHTS, **{"zoom-level": "12"})
+    wrong = _refused(city, path, 400, **{"crs": WITH_HEIGHTS, "zoom-level": "12"})
     assert "solids are not simplified. Leave it out, or ask for a crs without heights" in wrong

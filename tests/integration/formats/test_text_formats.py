@@ -19,7 +19,11 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] (it brings
 from referencing import Registry, Resource
 
 from server.crs import CRS84, ETRS89_UTM32, OFFERED, Crs
-from server.formats.table import BY_KEY, OF_ITEM, OF_ITEMS
+from server.formats.table import BY_KEY, FORMATS
+
+# media types by f where nothing has solids
+OF_ITEMS = {found.key: found.media_type for found in FORMATS if found.items and not found.solids}
+OF_ITEM = {key: media_type for key, media_type in OF_ITEMS.items() if BY_KEY[key].single}
 
 POINTS, AREAS = "/collections/messpunkt/items", "/collections/flaeche/items"
 TEXTS = ("json", "jsonfg", "gml", "gmlsf2", "csv", "geojsonl")

@@ -215,13 +215,16 @@ def test_a_worker_survives_that_its_connections_break(
     queue: Any, start_worker: Start, connection: psycopg.Connection[Any], example_deliveries: Path
 ) -> None:
     worker = start_worker("--queues", "load")
-    cut = connection.execute(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'opennrw-queue' "
-        "and pid <> %s and datname = current_database()",
-        [queue.connection.info.backend_pid],
-    ).fetchone()
-    assert cut is not None
-    assert cut[0] >= 2
+    others = "from pg_stat_activity where application_name = 'opennrw-queue' and pid <> %s"
+    others += " and datname = current_database()"
+
+    def count(what: str) -> int:
+        row = connection.execute(f"select count({what}) {others}".encode(), [queue.connection.info.backend_pid])
+        return row.fetchall()[0][0]
+
+    # it says that it has started before it has reached the database
+    queue.until(lambda: count("*") >= 2, worker.log.read_text)
+    assert count("pg_terminate_backend(pid)") >= 2
     job = queue.load("dvg1", example_deliveries)
     assert queue.wait(job, "successful", "failed")["outcome"] == "published"
     assert worker.process.poll() is None
