@@ -171,11 +171,14 @@ def _file_parameters() -> dict[str, Any]:
 
 def _formats() -> dict[str, Any]:
     """The parameter f as the kinds of resources have it."""
+    plain = [found.key for found in FORMATS if found.items and not found.solids]
     kinds = {
         "f": ["json", "html"],
         "coreFormat": ["json", "html", "xml"],
-        "itemsFormat": ["html", *OF_ITEMS],
-        "itemFormat": ["html", *OF_ITEM],
+        "itemsFormat": ["html", *plain],
+        "itemFormat": ["html", *(key for key in plain if key in OF_ITEM)],
+        "solidsFormat": ["html", *OF_ITEMS],
+        "solidFormat": ["html", *OF_ITEM],
         "jsonFormat": ["json"],
         "schemaFormat": ["json", "html", "feature", "geojson", *SCHEMA_KEYS],
         "tileFormat": ["mvt", "json"],

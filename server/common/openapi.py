@@ -209,7 +209,7 @@ def _items(collection: Collection, lang: Language) -> dict[str, Any]:
         {GEOJSON: "featureCollectionGeoJSON", HTML: "html"},
         [*shared, *filters],
     )
-    found["get"]["parameters"][0] = ref("parameters", "itemsFormat")
+    found["get"]["parameters"][0] = ref("parameters", "solidsFormat" if collection.lod else "itemsFormat")
     answers = {"200": "Features", "303": "WithoutBlanks", "410": "Gone"}
     found["get"]["responses"] |= {status: ref("responses", name) for status, name in answers.items()}
     return {**found, "post": _posted(collection, found["get"], shared)}
@@ -227,7 +227,7 @@ def _posted(collection: Collection, by_get: dict[str, Any], parameters: list[dic
     return {
         **by_get,
         "operationId": f"{collection.id}.postFeatures",
-        "parameters": [ref("parameters", "itemsFormat"), ref("parameters", "lang"), *parameters],
+        "parameters": [by_get["parameters"][0], ref("parameters", "lang"), *parameters],
         "requestBody": {"required": True, "content": content},
         "responses": {
             **responses,
@@ -248,7 +248,7 @@ def _item(collection: Collection, lang: Language) -> dict[str, Any]:
             for name in ("featureId", "crs", *SHARED, *(f"{collection.id}.{n}" for n in NAMED[:2]))
         ],
     )
-    found["get"]["parameters"][0] = ref("parameters", "itemFormat")
+    found["get"]["parameters"][0] = ref("parameters", "solidFormat" if collection.lod else "itemFormat")
     found["get"]["responses"]["200"] = ref("responses", "Feature")
     return found
 
