@@ -21,7 +21,7 @@ from loaders.progress import Quiet
 from server.catalogue import read_collections, read_service
 from server.errors import Busy
 from server.exports.extract import parse_extract
-from server.exports.kinds import KINDS
+from server.exports.kinds import kinds_of
 from server.exports.make import Maker as FileMaker
 from server.exports.shelf import Shelf, Stored
 from server.exports.source import Overtaken, connect
@@ -176,7 +176,7 @@ def test_a_delivery_amid_a_file_ends_it(maker: Any, monkeypatch: pytest.MonkeyPa
         connect(maker.settings, maker.database_url, 60) as link,
     ):
         made_by = FileMaker(link, read_service(ROOT / "config"), Publishes(owner))
-        for kind in KINDS:
+        for kind in kinds_of(collection):
             extract = parse_extract(collection, kind, {})
             with pytest.raises(Overtaken, match="A delivery of 'adresse' was published meanwhile"):
                 made_by.make(extract, made_by.open(extract), folder)
