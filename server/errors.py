@@ -193,6 +193,6 @@ def shorten(value: str) -> str:
 
 def to_problem(error: ServiceError, instance: str) -> tuple[Answer, dict[str, Any]]:
     """Answer and members of the problem document (RFC 9457) of an error; `instance` is the request's path."""
-    answer = STATUS.get(type(error), UNEXPECTED)
+    answer = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), UNEXPECTED)
     members = {"type": "about:blank", "title": answer.title, "status": answer.status, "detail": error.detail}
     return answer, {**members, **error.members, "instance": shorten(instance)}

@@ -98,6 +98,6 @@ class Settings(BaseSettings):
     )
 
     @property
-    def collection_folders(self) -> tuple[Path, Path]:
+    def collection_folders(self) -> tuple[Path, ...]:
         """Where YAML describes collections: the project's, and those that were made of files and tables here."""
-        return self.collections_dir, self.home / "collections"
+        return tuple(dict.fromkeys((self.collections_dir, self.home / "collections")))

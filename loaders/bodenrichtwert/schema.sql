@@ -54,3 +54,4 @@ call provenance.index_collection('bodenrichtwert', array['jahr', 'bodenrichtwert
 call provenance.index_caseless('bodenrichtwert', array['ortst', 'gema', 'gena']);
 create index bodenrichtwert_text on geobasis.bodenrichtwert using gin (geobasis.words(ortst, gena, gema, brzname));
 call provenance.keep_history('bodenrichtwert');
+call provenance.trust_publications('bodenrichtwert');

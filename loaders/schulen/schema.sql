@@ -21,3 +21,4 @@ call provenance.index_collection('schulen', array['name', 'schulnummer', 'schulf
 call provenance.index_caseless('schulen', array['name', 'ort']);
 create index schulen_text on geobasis.schulen using gin (geobasis.words(name, ort, adresse));
 call provenance.keep_history('schulen');
+call provenance.trust_publications('schulen');

@@ -35,3 +35,4 @@ call provenance.index_collection('unfaelle', array['ukategorie', 'ujahr', 'umona
   'uwochentag', 'ustunde', 'uart', 'utyp1', 'ulichtverh', 'strzustand', 'istrad', 'istpkw', 'istfuss', 'istkrad',
   'istgkfz', 'istsonstige', 'ags', 'uidentstlae']);
 call provenance.keep_history('unfaelle');
+call provenance.trust_publications('unfaelle');

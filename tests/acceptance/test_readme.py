@@ -140,7 +140,7 @@ def test_the_readmes_map_is_drawn_on_a_web_page(website: str) -> None:
         page = browser.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("response", lambda answer: tiles.append(answer.status) if "f=mvt" in answer.url else None)
+        page.on("response", lambda answer: tiles.append(answer.status) if ".mvt" in answer.url else None)
         page.goto(website)
         page.wait_for_selector("canvas.maplibregl-canvas")
         page.wait_for_load_state("networkidle")

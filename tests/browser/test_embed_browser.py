@@ -80,7 +80,7 @@ def test_iframe_snippet_shows_the_map_on_another_page(
     assert south < 51.41 + rim
     assert east > 7.66 - rim
     assert north > 51.42 - rim
-    assert inner.evaluate("testMaps[0].queryRenderedFeatures({ layers: ['gemeinde:hit'] }).length") > 0
+    inner.wait_for_function("() => testMaps[0].queryRenderedFeatures({ layers: ['gemeinde:hit'] }).length > 0")
     licence = frame.get_by_role("link", name="Land NRW, dl-de/zero-2-0")
     expect(licence).to_be_visible()
     expect(licence).to_have_attribute("href", "https://www.govdata.de/dl-de/zero-2-0")

@@ -19,7 +19,7 @@ LOOK = """async (encoded) => {
   image.src = `data:image/png;base64,${encoded}`;
   await image.decode();
   const { width, height } = image;
-  const canvas = new OffscreenCanvas(width, height).getContext("2d");
+  const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   canvas.drawImage(image, 0, 0);
   const map = canvas.getImageData(0, 0, width, height - 36).data;
   const colours = new Set();
