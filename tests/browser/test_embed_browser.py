@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.clients
 Watch = Callable[..., Any]
-AREA = "7.64,51.41,7.66,51.42"
+AREA = "7.64,51.425,7.66,51.435"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -77,9 +77,9 @@ def test_iframe_snippet_shows_the_map_on_another_page(
     west, south, east, north = inner.evaluate("testMaps[0].getBounds().toArray().flat()")
     rim = 1e-4
     assert west < 7.64 + rim
-    assert south < 51.41 + rim
+    assert south < 51.425 + rim
     assert east > 7.66 - rim
-    assert north > 51.42 - rim
+    assert north > 51.435 - rim
     inner.wait_for_function("() => testMaps[0].queryRenderedFeatures({ layers: ['gemeinde:hit'] }).length > 0")
     licence = frame.get_by_role("link", name="Land NRW, dl-de/zero-2-0")
     expect(licence).to_be_visible()
