@@ -108,6 +108,11 @@ class Registry:
         self.states: States = dict.fromkeys(self.collections, State())
         self.version = "empty"
 
+    @property
+    def loaded(self) -> list[Collection]:
+        """Those that something was loaded into: clients would offer the others as layers without features."""
+        return [c for c in self.collections.values() if self.states[c.id].version]
+
     def collection(self, collection_id: str) -> Collection:
         """The collection of that id. Raises NotFound."""
         if found := self.collections.get(collection_id):

@@ -76,16 +76,16 @@ def _function_types(kind: str) -> list[str]:
 
 
 def collections_document(exchange: Exchange) -> dict[str, Any]:
-    """/collections; every collection whole, because GDAL reads no other document."""
+    """/collections; every collection whole, because GDAL reads no other document. Of those that were loaded."""
     registry = exchange.context.registry
+    loaded = registry.loaded
     return {
         "links": [*exchange.links_self(), _licence(exchange)],
         "crs": [crs.uri for crs in OFFERED],
-        "numberMatched": len(registry.collections),
-        "numberReturned": len(registry.collections),
+        "numberMatched": len(loaded),
+        "numberReturned": len(loaded),
         "collections": [
-            collection_document(exchange, c, registry.states[c.id], _self_links(exchange, c))
-            for c in registry.collections.values()
+            collection_document(exchange, c, registry.states[c.id], _self_links(exchange, c)) for c in loaded
         ],
     }
 

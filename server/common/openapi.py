@@ -30,7 +30,8 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
     """/api. The paths of items are written out per collection, because QGIS and GDAL look there for the filters."""
     service, lang = exchange.context.service, exchange.lang
     contact = {"name": service.provider.name, "url": service.provider.url, "email": service.provider.email}
-    collections = exchange.context.registry.collections.values()
+    registry = exchange.context.registry
+    collections = registry.loaded or list(registry.collections.values())
     return {
         "openapi": "3.0.3",
         "info": {
