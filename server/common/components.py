@@ -177,8 +177,6 @@ def _formats() -> dict[str, Any]:
         "coreFormat": ["json", "html", "xml"],
         "itemsFormat": ["html", *plain],
         "itemFormat": ["html", *(key for key in plain if key in OF_ITEM)],
-        "solidsFormat": ["html", *OF_ITEMS],
-        "solidFormat": ["html", *OF_ITEM],
         "jsonFormat": ["json"],
         "schemaFormat": ["json", "html", "feature", "geojson", *SCHEMA_KEYS],
         "tileFormat": ["mvt", "json"],
@@ -187,8 +185,16 @@ def _formats() -> dict[str, Any]:
         "layerSheetFormat": ["mapbox", "qml", "html"],
         "legendFormat": ["html", "png"],
     }
-    text = "Format; wins over the Accept header"
-    return {kind: {"name": "f", **_query(text, {"type": "string", "enum": names})} for kind, names in kinds.items()}
+    return {kind: _format(names) for kind, names in kinds.items()}
+
+
+def solid_formats() -> list[tuple[str, dict[str, Any]]]:
+    """The parameter f of features with solids and of one of them."""
+    return [("solidsFormat", _format(["html", *OF_ITEMS])), ("solidFormat", _format(["html", *OF_ITEM]))]
+
+
+def _format(names: list[str]) -> dict[str, Any]:
+    return {"name": "f", **_query("Format; wins over the Accept header", {"type": "string", "enum": names})}
 
 
 def _headers() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from server.catalogue import Collection, Language, Property
-from server.common.components import components
+from server.common.components import components, solid_formats
 from server.common.schemas import json_type
 from server.exchange import Exchange
 from server.negotiation import GEOJSON, HTML, JSON, MAPLIBRE, MVT, OPENAPI, PNG, QML, SCHEMA_JSON, XML
@@ -53,7 +53,7 @@ def api_definition(exchange: Exchange) -> dict[str, Any]:
             [c.id for c in collections],
             list(grids_by_name(exchange.context.settings.config_dir)),
             list(read_palettes(exchange.context.settings.config_dir)),
-            [p for c in collections for p in _named(c)],
+            [p for c in collections for p in (*_named(c), *(solid_formats() if c.lod else ()))],
         ),
     }
 
