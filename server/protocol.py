@@ -32,6 +32,7 @@ class Protocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
     _refused = False
+    _refusal = b""
     _head = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -150,16 +151,44 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer, and take nothing more from this client."""
+        """Answer, after the requests before this one, and take nothing more from this client."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
+        self._forget_timer()
+        if not self._in_head:
+            self._drop_unfinished()
         problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
         content = orjson.dumps(problem)
         head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (PROBLEM.encode(), len(content))
-        self.transport.write(STATUS_LINE[status] + head + content)
+        self._refusal = STATUS_LINE[status] + head + content
+        if self.cycle is None or self.cycle.response_complete:
+            self._write_refusal()
+
+    def _drop_unfinished(self) -> None:
+        """End the request whose body is at fault; one that is partly answered ends in a reset."""
+        if self.pipeline:
+            self.pipeline.popleft()
+        elif self.cycle and not self.cycle.response_complete:
+            cycle: Any = self.cycle
+            cycle.give_way()
+            if self._task:
+                self._task.cancel()
+
+    def _write_refusal(self) -> None:
+        if not self._refusal or self.transport.is_closing():
+            return
+        self.transport.write(self._refusal)
+        self._refusal = b""
         self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        """The next request that waits, or the refusal of what came after the last."""
+        if self._refused and not self.pipeline:
+            self._write_refusal()
+        else:
+            super().on_response_complete()
 
 
 class Cycle(RequestResponseCycle):
@@ -183,6 +212,13 @@ class Cycle(RequestResponseCycle):
             await self._fail()
         finally:
             self.on_response = _nothing
+
+    def give_way(self) -> None:
+        """Send nothing more: a refusal answers this request."""
+        if self.response_started and not self._head:
+            self._break_off()
+        self.disconnected = self.response_complete = True
+        self.message_event.set()
 
     async def _fail(self) -> None:
         if self.response_complete:

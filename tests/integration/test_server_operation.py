@@ -389,7 +389,7 @@ def test_log_lines_are_json_and_hold_no_client_address(client: httpx.Client, pro
     assert by_id["log-2"]["status"] == 404
     assert not any("127.0.0.1" in json.dumps(e) for e in entries if e["event"] == "request")
     other = [line for line in lines if not line.startswith("{")]
-    assert all("ready" in line or line.startswith(("  ", "Ctrl-C")) for line in other), other
+    assert all("ready" in line or line.startswith(("  ", "Ctrl-C")) for line in other), "\n".join(other)
 
 
 def test_health_and_readiness(client: httpx.Client) -> None:

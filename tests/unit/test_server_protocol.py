@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ class Impatient(Protocol):
 
 
 class Application:
-    """Answers with the path; `/slow` waits until it is cancelled."""
+    """Answers with the path; `/slow` waits until it is cancelled, `/soon` a moment, `/half` after half its answer."""
 
     def __init__(self) -> None:
         self.waiting = threading.Event()
@@ -37,9 +38,14 @@ class Application:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        if scope["path"] == "/soon":
+            await asyncio.sleep(0.2)
         content = scope["path"].encode()
         headers = [(b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == "/half":
+            await send({"type": "http.response.body", "body": content[:3], "more_body": True})
+            await asyncio.sleep(30)
         await send({"type": "http.response.body", "body": content})
 
 
@@ -133,6 +139,41 @@ def test_what_is_no_http_is_refused(address: tuple[str, int]) -> None:
     assert "RFC 9112" in problem["detail"]
 
 
+def test_what_is_refused_waits_for_the_answers_before_it(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(address) as connection:
+        request = b"GET /soon HTTP/1.1\r\nHost: a\r\n\r\n"
+        connection.sendall(request + request + b"\x16\x03\x01 no HTTP at all\r\n\r\n")
+        answer = read_all(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"400"]
+    assert answer.count(b"/soonHTTP/1.1 ") == 2
+    assert not caplog.records
+
+
+def test_a_body_at_fault_ends_its_request(
+    address: tuple[str, int], application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    application.waiting.clear()
+    application.cancelled.clear()
+    with connect(address) as connection:
+        connection.sendall(b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert application.waiting.wait(5)
+        connection.sendall(b"zz\r\n")
+        assert problem_of(read_all(connection))["status"] == 400
+    assert application.cancelled.wait(5)
+    assert not caplog.records
+
+
+def test_a_body_at_fault_resets_an_answer_that_has_begun(address: tuple[str, int]) -> None:
+    with connect(address) as connection:
+        connection.sendall(b"POST /half HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert connection.recv(65536).endswith(b"/ha")
+        connection.sendall(b"zz\r\n")
+        with pytest.raises(ConnectionResetError):
+            read_all(connection)
+
+
 def test_a_head_that_trickles_in_is_given_up(address: tuple[str, int]) -> None:
     began = time.monotonic()
     with connect(address) as connection:
@@ -160,6 +201,8 @@ def test_the_time_counts_for_each_head_and_not_between_them(address: tuple[str, 
 
 
 def test_a_client_that_leaves_ends_its_request(address: tuple[str, int], application: Application) -> None:
+    application.waiting.clear()
+    application.cancelled.clear()
     with connect(address) as connection:
         connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         assert application.waiting.wait(5)
