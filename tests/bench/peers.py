@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cases import Town, around
@@ -70,26 +71,31 @@ def _tipg(programs: Path, conninfo: str, town: Town) -> Peer:
 
 
 def _pygeoapi(programs: Path, folder: Path, conninfo: str, town: Town) -> Peer:
-    given = conninfo_to_dict(conninfo)
-    provider = {
-        "type": "feature",
-        "name": "PostgreSQL",
-        "id_field": "id",
-        "table": town.collection.id,
-        "geom_field": "geom",
-        "storage_crs": "http://www.opengis.net/def/crs/EPSG/0/25832",
-        "crs": ["http://www.opengis.net/def/crs/OGC/1.3/CRS84", "http://www.opengis.net/def/crs/EPSG/0/25832"],
-        "data": {
-            "host": given["host"],
-            "port": int(given.get("port") or 5432),
-            "dbname": given["dbname"],
-            "user": given["user"],
-            "password": given.get("password") or "",
-            "search_path": ["geobasis", "public"],
-        },
+    config, definition = folder / "pygeoapi.yml", folder / "pygeoapi-openapi.yml"
+    config.write_text(yaml.safe_dump(_pygeoapi_configuration(conninfo, town)))
+    environment = {
+        **os.environ,
+        "PYGEOAPI_CONFIG": str(config),
+        "PYGEOAPI_OPENAPI": str(definition),
+        "PGOPTIONS": NO_PARALLEL,
     }
+    run(
+        str(programs / "pygeoapi"),
+        "openapi",
+        "generate",
+        str(config),
+        "--output-file",
+        str(definition),
+        environment=environment,
+    )
+    workers = ("--workers", str(WORKERS), "--threads", "4", "--bind", f"127.0.0.1:{PORT}")
+    command = [str(programs / "gunicorn"), *workers, "pygeoapi.flask_app:APP"]
+    return Peer("pygeoapi", command, environment, "/conformance", f"/collections/{town.collection.id}/items")
+
+
+def _pygeoapi_configuration(conninfo: str, town: Town) -> dict[str, Any]:
     text = {"en": "bench"}
-    configuration = {
+    return {
         "server": {
             "bind": {"host": "127.0.0.1", "port": PORT},
             "url": f"http://127.0.0.1:{PORT}",
@@ -120,30 +126,31 @@ def _pygeoapi(programs: Path, folder: Path, conninfo: str, town: Town) -> Peer:
                 "description": text,
                 "keywords": {"en": ["bench"]},
                 "extents": {"spatial": {"bbox": [5.8, 50.3, 9.5, 52.6]}},
-                "providers": [provider],
+                "providers": [_pygeoapi_provider(conninfo, town)],
             }
         },
     }
-    config, definition = folder / "pygeoapi.yml", folder / "pygeoapi-openapi.yml"
-    config.write_text(yaml.safe_dump(configuration))
-    environment = {
-        **os.environ,
-        "PYGEOAPI_CONFIG": str(config),
-        "PYGEOAPI_OPENAPI": str(definition),
-        "PGOPTIONS": NO_PARALLEL,
+
+
+def _pygeoapi_provider(conninfo: str, town: Town) -> dict[str, Any]:
+    given = conninfo_to_dict(conninfo)
+    return {
+        "type": "feature",
+        "name": "PostgreSQL",
+        "id_field": "id",
+        "table": town.collection.id,
+        "geom_field": "geom",
+        "storage_crs": "http://www.opengis.net/def/crs/EPSG/0/25832",
+        "crs": ["http://www.opengis.net/def/crs/OGC/1.3/CRS84", "http://www.opengis.net/def/crs/EPSG/0/25832"],
+        "data": {
+            "host": given["host"],
+            "port": int(given.get("port") or 5432),
+            "dbname": given["dbname"],
+            "user": given["user"],
+            "password": given.get("password") or "",
+            "search_path": ["geobasis", "public"],
+        },
     }
-    run(
-        str(programs / "pygeoapi"),
-        "openapi",
-        "generate",
-        str(config),
-        "--output-file",
-        str(definition),
-        environment=environment,
-    )
-    workers = ("--workers", str(WORKERS), "--threads", "4", "--bind", f"127.0.0.1:{PORT}")
-    command = [str(programs / "gunicorn"), *workers, "pygeoapi.flask_app:APP"]
-    return Peer("pygeoapi", command, environment, "/conformance", f"/collections/{town.collection.id}/items")
 
 
 def measure_peer(peer: Peer, town: Town, folder: Path, seconds: int) -> dict[tuple[int, int], float]:
