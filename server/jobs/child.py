@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any
 
@@ -81,10 +82,12 @@ def _answer(task: str, work: Work) -> dict[str, Any]:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error was caused by a database or a source that is away for a while, or by another process."""
+    """Whether an error was caused by a database or a source that is away for a while, by another process, or by one
+    that was killed.
+    """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, (Again, Busy, httpx.TransportError, psycopg.OperationalError)):
+        if isinstance(cause, (Again, BrokenProcessPool, Busy, httpx.TransportError, psycopg.OperationalError)):
             return True
         cause = cause.__cause__ or cause.__context__
     return False

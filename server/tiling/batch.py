@@ -1,13 +1,18 @@
 """Tiles made in bulk, by processes of their own without the web server: to fill the cache, to write archives."""
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from multiprocessing.pool import Pool
-from typing import Any
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Connection
@@ -27,11 +32,18 @@ from server.tiling.matrixsets import Grid, read_grids
 from server.tiling.places import place_of
 from server.tiling.query import MAX_FEATURES
 
-CHUNK = 32
+CHUNK = 8  # tiles that a process gets at once
+AHEAD = 3  # chunks that are handed out for each process
+
+Made = TypeVar("Made")
 
 
 class Overtaken(Unavailable):
     """A delivery came while tiles of the former one were being made."""
+
+
+class ProcessLost(Unavailable):
+    """A process that makes tiles is no more."""
 
 
 def read_states(connection: Connection[Any], collections: Sequence[Collection]) -> dict[str, State]:
@@ -158,8 +170,16 @@ _orders: list[Order] = []  # of this process, one
 
 
 def _begin(order: Order) -> None:
-    """What fails here would be tried for ever."""
+    """Of a process; what fails later is told to the one that began it."""
     _orders.append(order)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Killed, it cannot end its processes, and they would wait for it for ever."""
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 @cache
@@ -177,25 +197,46 @@ def _fill(tiles: list[Tile]) -> tuple[int, int]:
 
 @contextmanager
 def processes(order: Order, number: int) -> Iterator["Making"]:
-    """Processes that make tiles, for as long as the block lasts."""
-    with multiprocessing.get_context("spawn").Pool(number, _begin, (order,)) as pool:
-        yield Making(pool)
+    """Processes that make tiles, for as long as the block lasts. Raises ProcessLost within it."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(number, context, _begin, (order,))
+    try:
+        yield Making(pool, number)
+    except BrokenProcessPool as error:
+        raise ProcessLost(
+            f"One of {number} processes that make tiles has ended, or could not begin: somebody killed it, or the "
+            "system did, as it does where memory is short. Tiles that are kept stay, an unfinished archive goes. Start "
+            "again: tiles that are kept are not made twice. Where memory is short give --processes 1."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
 class Making:
-    """What the processes make. Raises Overtaken."""
+    """What so many processes make, of tiles in the order in which they are given. Raises Overtaken."""
 
-    pool: Pool
+    pool: ProcessPoolExecutor
+    number: int
 
     def tiles(self, wanted: Iterable[Tile]) -> Iterator[tuple[Tile, Kept]]:
-        """Tiles, in the order in which they are given."""
-        for made in self.pool.imap(_make, chunks(wanted)):
+        """Tiles."""
+        for made in self._each(_make, wanted):
             yield from made
 
     def fill(self, wanted: Iterable[Tile]) -> Iterator[tuple[int, int]]:
-        """Numbers and bytes of tiles that are kept now, in no order."""
-        return self.pool.imap_unordered(_fill, chunks(wanted))
+        """Numbers and bytes of tiles that are kept now."""
+        return self._each(_fill, wanted)
+
+    def _each(self, work: Callable[[list[Tile]], Made], wanted: Iterable[Tile]) -> Iterator[Made]:
+        """No more is handed out than keeps the processes busy: what is made and not yet taken is in memory."""
+        under_way: deque[Future[Made]] = deque()
+        for chunk in chunks(wanted):
+            under_way.append(self.pool.submit(work, chunk))
+            if len(under_way) >= AHEAD * self.number:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def chunks(tiles: Iterable[Tile]) -> Iterator[list[Tile]]:

@@ -1,6 +1,11 @@
 """Kept tiles: made once, sent as kept, and taken out exactly where a delivery touches them."""
 
 import gzip
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +30,7 @@ from server.errors import NotFitting
 from server.pyramid.make import refresh
 from server.settings import Settings
 from server.tiling.archive import Archivist, Scope
-from server.tiling.batch import Overtaken, read_states
+from server.tiling.batch import Overtaken, ProcessLost, read_states
 from server.tiling.grid import Tile, limits
 from server.tiling.matrixsets import read_grids
 from server.tiling.places import place_of
@@ -370,6 +375,81 @@ def test_tiles_are_made_in_advance_and_not_twice(story: Story, tmp_path: Path) -
     with httpx.Client(base_url=story.url) as client:
         for place in [p for p in story.after if p[:2] == ("hausumring", "AdV_25832") and p[2].matrix == 7]:
             assert client.get(path_of(place)).headers["ETag"] == story.after[place].etag
+
+
+class _Kills(Quiet):
+    """Kills one of the processes that make tiles when the first of them are there."""
+
+    killed = 0
+
+    def advance(self, n: int) -> None:
+        if not self.killed:
+            victim = multiprocessing.active_children()[0]
+            self.killed = victim.pid or 0
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def test_a_killed_process_ends_the_making_with_a_word_and_what_is_kept_stays(story: Story, tmp_path: Path) -> None:
+    settings, hausumring, kills = settings_for(story, tmp_path), COLLECTIONS["hausumring"], _Kills()
+    with psycopg.connect(story.database_url, autocommit=True) as connection:
+        connection.execute("delete from tiles.cache")
+    with pytest.raises(
+        ProcessLost, match=r"(?s)One of 2 processes that make tiles has ended.*Start again.*processes 1"
+    ):
+        Seeder(settings, story.database_url, "AdV_25832", kills, 2).seed(hausumring)
+    assert kills.killed
+    assert multiprocessing.active_children() == []
+    again = Seeder(settings, story.database_url, "AdV_25832", Quiet(), 2).seed(hausumring)
+    assert again.kept > 0
+    assert again.made > 0
+    assert Seeder(settings, story.database_url, "AdV_25832", Quiet(), 1).seed(hausumring).made == 0
+
+
+SEEDING = """
+import os, signal, sys
+from pathlib import Path
+from loaders.progress import Quiet
+from server.catalogue import read_collections
+from server.settings import Settings
+from server.tiling.seed import Seeder
+import multiprocessing
+
+class Ends(Quiet):
+    def advance(self, amount):
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    settings = Settings(OPENNRW_TILE_CACHE=100)
+    (collection,) = [c for c in read_collections(Path("collections")) if c.id == "hausumring"]
+    Seeder(settings, settings.database_url, "EU_25832", Ends(), 2).seed(collection, (14, 16))
+"""
+
+
+def test_processes_end_with_the_one_that_began_them(story: Story, tmp_path: Path) -> None:
+    script = tmp_path / "seeding.py"
+    script.write_text(SEEDING)
+    environment = {**os.environ, "DATABASE_URL": story.database_url, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = [int(pid) for pid in done.stdout.split()]
+    assert len(left) == 2
+    end = time.monotonic() + 30
+    while time.monotonic() < end and any(is_alive(pid) for pid in left):
+        time.sleep(0.05)
+    assert not any(is_alive(pid) for pid in left)
+    with psycopg.connect(story.database_url, autocommit=True) as connection:
+        connection.execute("delete from tiles.cache")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has asked after yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_what_is_kept_is_bounded(story: Story) -> None:
