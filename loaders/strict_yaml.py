@@ -28,15 +28,22 @@ def parse_yaml(text: str, model: type[Model], name: str) -> Model:
         raise ManifestError("\n".join(_describe(e, node, name) for e in error.errors())) from error
 
 
-def read_yaml(path: Path, model: type[Model], named: str) -> Model:
-    """A model from its file, whose member `named` is the file's name. Raises ManifestError."""
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """A model from its file. Raises ManifestError."""
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}. It must be YAML in UTF-8.") from error
+    except UnicodeDecodeError as error:
         raise ManifestError(f"{path} cannot be read: {error}. It must be YAML in UTF-8.") from error
-    found = parse_yaml(text, model, str(path))
-    if (name := getattr(found, named)) != path.stem:
-        raise ManifestError(f"{path}: {named} is '{name}', the file's name is '{path.stem}': rename one.")
+    return parse_yaml(text, model, str(path))
+
+
+def read_named(path: Path, model: type[Model], member: str) -> Model:
+    """A model from its file, whose name without its suffix must be the value of a member. Raises ManifestError."""
+    found = read_yaml(path, model)
+    if (name := getattr(found, member)) != path.stem:
+        raise ManifestError(f"{path}: {member} is '{name}', the file's name is '{path.stem}': rename one.")
     return found
 
 
@@ -47,25 +54,36 @@ def _refuse_doubles(node: yaml.Node | None, name: str) -> None:
         for key, value in node.value:
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise ManifestError(f"{name}, line {line}: {key.value} stands twice; leave one of them.")
+                raise ManifestError(f"{name}, line {line}: the key '{key.value}' stands twice; leave one of them.")
             seen.add(key.value)
             _refuse_doubles(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _refuse_doubles(child, name)
 
 
 def _describe(error: Any, node: yaml.Node | None, name: str) -> str:
-    location = ".".join(str(part) for part in error["loc"])
+    location = ".".join(str(part) for part in error["loc"]) or "file"
     unknown = error["type"] == "extra_forbidden"
     reason = "unknown key; remove it or correct its spelling" if unknown else error["msg"].removeprefix("Value error, ")
     return f"{name}, line {_line_of(node, error['loc'])}: {location}: {reason}"
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line of the innermost key that an error's location reaches."""
-    line = 1
+    """Line of the innermost YAML node that an error's location reaches; a mapping may have been read as a sequence."""
+    line = node.start_mark.line + 1 if node else 1
     for part in location:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = next(((key, value) for key, value in pairs if key.value == part), None)
-        if found is None:
+        if isinstance(node, yaml.MappingNode):
+            pairs = node.value
+            named = [pair for pair in pairs if pair[0].value == part]
+            found = named or (pairs[part : part + 1] if isinstance(part, int) else [])
+            if not found:
+                break
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+            node, line = child, child.start_mark.line + 1
+        else:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
     return line

@@ -6,16 +6,16 @@ An unknown key, a wrong type or a double key is an error that names file and lin
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from loaders.codes import read_codelist
 from server import strict
 from server.errors import ConfigurationError
+from server.levels import METHODS, Tiles
 from server.looks import Look, default_look
-from server.strict import Strict, Text
+from server.strict import Strict, Text, read_yaml
 
 Language = strict.Language
 LANGUAGES = strict.LANGUAGES
@@ -40,10 +40,6 @@ RESERVED = frozenset(
 
 # Columns of collections whose features have solids
 SOLIDS = ("solids", "model")
-
-AREAS = ("Polygon", "MultiPolygon")
-# Kinds of geometries that the methods of tiles.pyramid are for
-METHODS = {"coverage": AREAS, "blocks": AREAS, "clusters": ("Point",)}
 
 
 class Keywords(Strict):
@@ -94,72 +90,6 @@ class Property(Strict):
 
 
 ID = Property(name="id", type="string", title=Text(de="Id", en="Id"), queryable=True)
-
-
-class Pyramid(Strict):
-    """What tiles show at scales too small for the features as they are.
-
-    below: the first level that shows them as they are. method: coverage: areas that share their edges are simplified
-    together, so that they still meet; clusters: points near each other become one with their number (`count`);
-    blocks: areas near each other grow together, with their number, and what is too small to be seen is left out.
-    """
-
-    method: Literal["coverage", "clusters", "blocks"]
-    below: int = Field(ge=1, le=23)
-
-    @property
-    def counts(self) -> bool:
-        """Whether what is shown may stand for several features."""
-        return self.method != "coverage"
-
-
-class Tiles(Strict):
-    """Levels at which a collection has vector tiles, and the attributes that they carry. All levels are those of
-    WebMercatorQuad; other grids have the levels with the same scales.
-
-    properties: names, or a mapping of names to the first level that carries them. separate: the tiles of all
-    collections have this one only where it is named, because it doubles another.
-    """
-
-    minzoom: int = Field(ge=0, le=22)
-    maxzoom: int = Field(ge=0, le=22)
-    properties: tuple[str, ...] = Field(default=(), strict=False)
-    first: dict[str, int] = Field(default_factory=dict, exclude=True)
-    separate: bool = False
-    pyramid: Pyramid | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _levels_of_properties(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "first" in data:
-            raise ValueError("unknown key 'first'; give properties as a mapping of names to levels")
-        if isinstance(data, dict) and isinstance(data.get("properties"), dict):
-            return {**data, "properties": tuple(data["properties"]), "first": data["properties"]}
-        return data
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.minzoom > self.maxzoom:
-            raise ValueError(f"minzoom {self.minzoom} is above maxzoom {self.maxzoom}")
-        for name, level in self.first.items():
-            if not self.minzoom <= level <= self.maxzoom:
-                raise ValueError(f"properties.{name} begins at {level}, outside {self.minzoom} to {self.maxzoom}")
-        if self.pyramid and not self.minzoom < self.pyramid.below <= self.maxzoom + 1:
-            raise ValueError(
-                f"pyramid.below is {self.pyramid.below}, outside {self.minzoom + 1} to {self.maxzoom + 1}: it is the "
-                "first level with the features as they are"
-            )
-        return self
-
-    @property
-    def levels(self) -> dict[str, int]:
-        """The first level at which tiles have the attributes of single features."""
-        least = self.pyramid.below if self.pyramid and self.pyramid.counts else self.minzoom
-        return {name: max(least, self.first.get(name, least)) for name in self.properties}
-
-    def properties_at(self, zoom: int) -> tuple[str, ...]:
-        """The attributes of tiles at a level."""
-        return tuple(name for name in self.properties if self.first.get(name, self.minzoom) <= zoom)
 
 
 class Licence(Strict):
@@ -359,9 +289,6 @@ class Service(Strict):
         return "; ".join(dict.fromkeys(self.rights_of(c).licence.url for c in collections))
 
 
-Model = TypeVar("Model", bound=Strict)
-
-
 def read_service(config_dir: Path) -> Service:
     """Read config/service.yaml. Raises ConfigurationError with file and line."""
     return read_yaml(config_dir / "service.yaml", Service)
@@ -389,62 +316,3 @@ def read_collections(collections_dir: Path, *further: Path) -> tuple[Collection,
             raise ConfigurationError(f"{path} and {other[0]} describe the same collection: remove one of them.")
         found[collection.id] = path, collection
     return tuple(found[name][1] for name in sorted(found))
-
-
-def read_yaml(path: Path, model: type[Model]) -> Model:
-    """Read one YAML file into a model. Raises ConfigurationError that names file and line."""
-    node = None
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_double_keys(node, path)
-        return model.model_validate(yaml.safe_load(text))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(f"{path}, line {line}: {error.problem}.") from error
-    except ValidationError as error:
-        lines = [f"{path}, line {_line_of(node, e['loc'])}: {_reason(e)}" for e in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from error
-
-
-def _reason(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "file"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key; remove it or correct its spelling"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _refuse_double_keys(node: yaml.Node | None, path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigurationError(f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' stands twice.")
-            seen.add(key.value)
-            _refuse_double_keys(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for child in node.value:
-            _refuse_double_keys(child, path)
-
-
-def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line of the innermost YAML node that an error's location reaches."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = node.value
-            found = [p for p in pairs if p[0].value == part] or (
-                pairs[part : part + 1] if isinstance(part, int) else []
-            )
-            if not found:
-                break
-            key, node = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            child = node.value[part]
-            node, line = child, child.start_mark.line + 1
-        else:
-            break
-    return line

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from server.catalogue import IDENTIFIER, Collection, read_yaml
+from server.catalogue import IDENTIFIER, Collection
 from server.errors import ConfigurationError
-from server.strict import Strict, Text
+from server.strict import Strict, Text, read_yaml
 
 # What every style must have: for what no collection names
 NEEDED = ("background", "text", "halo", "accent")

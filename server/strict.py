@@ -1,8 +1,13 @@
 """What all parts of the YAML files have in common."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from loaders import strict_yaml
+from loaders.errors import ManifestError
+from server.errors import ConfigurationError
 
 Language = Literal["de", "en"]
 LANGUAGES: tuple[Language, ...] = ("de", "en")
@@ -23,3 +28,14 @@ class Text(Strict):
     def in_(self, lang: str) -> str:
         """The text in a language: 'de' or 'en'."""
         return self.de if lang == "de" else self.en
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """Read one YAML file into a model. Raises ConfigurationError that names file and line."""
+    try:
+        return strict_yaml.read_yaml(path, model)
+    except ManifestError as error:
+        raise ConfigurationError(str(error)) from error

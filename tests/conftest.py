@@ -46,6 +46,24 @@ FAST = {
 }
 EXAMPLE = ExampleOptions(addresses=600)
 START_TIMEOUT = 60
+UNEMPLOYED = """
+dataset: arbeitslose
+table: 13211-02-05-4
+title: {de: Arbeitslose, en: Unemployed}
+description: {de: Arbeitslose nach Altersgruppen, en: Unemployed by age}
+keywords: {de: [Arbeit], en: [work]}
+rights: {attribution: {de: Ämter, en: offices}, licence: {title: frei, url: "https://example.org/"}}
+url: https://www.regionalstatistik.de/genesis/online/
+file: .*13211-02-05-4.*\\.csv
+columns: [stichtag, schluessel, name, alter]
+areas: {kreis: {min: 1}}
+categories:
+  alter: {title: {de: Altersgruppe, en: Age}}
+values:
+  anzahl: {head: [Arbeitslose, Insgesamt], type: integer, unit: Anzahl, title: {de: Arbeitslose, en: Unemployed}}
+  quote: {head: Arbeitslosenquote, type: number, unit: "%", title: {de: Quote, en: Rate}}
+ignored: [Ausländer]
+"""
 
 
 class DatabaseServer:
@@ -256,6 +274,12 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
 @pytest.fixture
 def free_port() -> int:
     return _free_port()
+
+
+@pytest.fixture(scope="session")
+def unemployed() -> str:
+    """YAML that describes a table of statistics which is not the project's: arbeitslose.yaml."""
+    return UNEMPLOYED
 
 
 def _free_port() -> int:

@@ -1,8 +1,7 @@
 """ALKIS as NAS (GeoInfoDok 6.0 and 7.1): parcels and buildings with what the simplified schema leaves out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,17 @@ from loaders.batch import Batch, Sieve
 from loaders.coded import find_texts
 from loaders.columns import parse_columns
 from loaders.context import Context
-from loaders.errors import InvalidDelivery
 from loaders.geometry import RULE, multipolygons
 from loaders.gml import GeometryError, find_srs, to_false_east, to_wkb
-from loaders.manifest import Manifest
 from loaders.packages import read_package
 from loaders.parcels import parse_marks, split_marks
 from loaders.report import Reject
 from loaders.values import to_mask
-from loaders.xml_stream import FeatureReader, XmlFeature
+from loaders.xml_blocks import Block, Model, stage_file
+from loaders.xml_stream import XmlFeature
 
-ROWS = 5_000  # at once
 NAMESPACES = ("http://www.adv-online.de/namespaces/adv/gid/6.0", "http://www.adv-online.de/namespaces/adv/gid/7.1")
+MODEL = Model(NAMESPACES, rows=5_000, others=True)
 COLLECTIONS = {"AX_Flurstueck": "ax_flurstueck", "AX_Gebaeude": "ax_gebaeude"}
 
 Columns = dict[str, pa.Array]
@@ -32,54 +30,19 @@ Columns = dict[str, pa.Array]
 
 def load(context: Context) -> None:
     """Stage the delivery's rows."""
+    named = {name: collection for name, collection in COLLECTIONS.items() if collection in context.wanted}
     for path in context.files.values():
         package = read_package(path, context.manifest, context.origins)
-        blocks = {name: _Block(path, context.manifest, name, package) for name in context.wanted}
-        for feature, srs in _features(path, context.wanted):
-            block = blocks[COLLECTIONS[feature.name]]
-            block.add(feature, srs)
-            if len(block.lines) == ROWS:
-                _stage(context, block)
-        for block in blocks.values():
-            _stage(context, block)
-
-
-def _features(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[XmlFeature, str | None]]:
-    """The wanted features of a file, and the CRS of those that say nothing of theirs."""
-    reader = FeatureReader(path)
-    for feature in reader.read():
-        if COLLECTIONS.get(feature.name) not in wanted:
-            continue
-        if feature.namespace not in NAMESPACES:
-            raise InvalidDelivery(
-                "xml",
-                f"{path.name} holds {feature.name} of the namespace '{feature.namespace[:100]}'; known are "
-                f"{' and '.join(NAMESPACES)}. If the publisher changed the model, the loader must follow.",
-            )
-        yield feature, reader.srs
-
-
-def _stage(context: Context, block: "_Block") -> None:
-    if block.lines:
-        context.staging.count(block.collection, len(block.lines))
-        context.staging.write(block.collection, *block.take())
+        blocks = {name: _Block(path, context.manifest, collection, package) for name, collection in named.items()}
+        stage_file(context, path, MODEL, blocks)
 
 
 @dataclass
-class _Block:
-    """Features of a collection that wait to be staged together."""
-
-    path: Path
-    manifest: Manifest
-    collection: str
-    package: str
-    lines: list[int] = field(default_factory=list)
+class _Block(Block):
     rows: list[dict[str, Any]] = field(default_factory=list)
     shapes: list[bytes | None] = field(default_factory=list)
-    faults: dict[int, str] = field(default_factory=dict)
 
     def add(self, feature: XmlFeature, srs: str | None) -> None:
-        """Take what is needed of a feature, which is gone afterwards."""
         index = len(self.lines)
         self.lines.append(feature.number)
         self.rows.append(read_feature(feature))
@@ -95,7 +58,6 @@ class _Block:
             self.faults[index] = f"the geometry cannot be used: {error}"
 
     def take(self) -> tuple[Batch, list[Reject]]:
-        """Usable rows and rejects of what waits; afterwards nothing does."""
         source, rows, faults = self.manifest.collections[self.collection], self.rows, self.faults
         sieve = Sieve(self.path.name, np.array(self.lines), lambda i: "; ".join(f"{k}={v}" for k, v in rows[i].items()))
         sieve.refuse(np.isin(np.arange(len(rows)), list(faults)), faults.__getitem__, RULE)

@@ -1,8 +1,6 @@
 """3D buildings with their roofs (LoD2): one CityGML file for each square kilometre."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +13,17 @@ from loaders.citygml import BUILDING, Building, Solid, check_srs, read_building
 from loaders.coded import find_texts
 from loaders.columns import parse_columns
 from loaders.context import Context
-from loaders.errors import InvalidDelivery
 from loaders.geometry import RULE, multipolygons
 from loaders.gml import GeometryError
-from loaders.manifest import CollectionSource, Manifest
+from loaders.manifest import CollectionSource
 from loaders.packages import read_package
 from loaders.report import Reject
 from loaders.solids import bounds, footprint, to_ewkb
 from loaders.values import to_mask
-from loaders.xml_stream import FeatureReader, XmlFeature
+from loaders.xml_blocks import Block, Model, stage_file
+from loaders.xml_stream import XmlFeature
 
-ROWS = 2_000  # at once
+MODEL = Model(BUILDING, rows=2_000)
 # what CityGML calls them, and what their columns are called
 NAMES = {
     "function": "gebaeudefunktion",
@@ -49,45 +47,14 @@ def load(context: Context) -> None:
     (collection,) = context.manifest.collections
     for path in context.files.values():
         block = _Block(path, context.manifest, collection, read_package(path, context.manifest, context.origins))
-        for feature, srs in _buildings(path):
-            block.add(feature, srs)
-            if len(block.lines) == ROWS:
-                _stage(context, block)
-        _stage(context, block)
-
-
-def _buildings(path: Path) -> Iterator[tuple[XmlFeature, str | None]]:
-    reader = FeatureReader(path)
-    for feature in reader.read():
-        if feature.name != "Building" or feature.namespace not in BUILDING:
-            raise InvalidDelivery(
-                "xml",
-                f"{path.name} holds {feature.name} of the namespace '{feature.namespace[:100]}'; known is Building of "
-                f"{' and '.join(BUILDING)}. If the publisher changed the model, the loader must follow.",
-            )
-        yield feature, reader.srs
-
-
-def _stage(context: Context, block: "_Block") -> None:
-    if block.lines:
-        context.staging.count(block.collection, len(block.lines))
-        context.staging.write(block.collection, *block.take())
+        stage_file(context, path, MODEL, {"Building": block})
 
 
 @dataclass
-class _Block:
-    """Buildings of a tile that wait to be staged together."""
-
-    path: Path
-    manifest: Manifest
-    collection: str
-    tile: str
-    lines: list[int] = field(default_factory=list)
+class _Block(Block):
     buildings: list[Building] = field(default_factory=list)
-    faults: dict[int, str] = field(default_factory=dict)
 
     def add(self, feature: XmlFeature, srs: str | None) -> None:
-        """Take what is needed of a feature, which is gone afterwards."""
         try:
             check_srs(srs)
             building = read_building(feature.element)
@@ -98,13 +65,12 @@ class _Block:
         self.buildings.append(building)
 
     def take(self) -> tuple[Batch, list[Reject]]:
-        """Usable rows and rejects of what waits; afterwards nothing does."""
         source, buildings, faults = self.manifest.collections[self.collection], self.buildings, self.faults
         sieve = Sieve(self.path.name, np.array(self.lines), lambda i: str(_to_row(buildings[i])))
         sieve.refuse(np.isin(np.arange(len(buildings)), list(faults)), faults.__getitem__, RULE)
         boxes = np.array([bounds(b.solids) if b.solids else np.zeros(6) for b in buildings])
         self.manifest.area_of_use.refuse_outside(boxes[:, [0, 1, 3, 4]], sieve)
-        columns = {**_to_columns(buildings, source, sieve), "kachel": _repeated(self.tile, len(buildings))}
+        columns = {**_to_columns(buildings, source, sieve), "kachel": _repeated(self.package, len(buildings))}
         columns |= {"bodenhoehe": pa.array(boxes[:, 2]), "dachhoehe": pa.array(boxes[:, 5])}
         wkb = pa.array(shapely.to_wkb([footprint(b.solids) if b.solids else None for b in buildings]), pa.binary())
         geometries = multipolygons(wkb, 0.0, self.manifest.area_of_use, sieve)

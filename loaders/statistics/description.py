@@ -14,7 +14,7 @@ from loaders.described import Described, Strict, to_yaml
 from loaders.home import own_folder
 from loaders.manifest import IDENTIFIER, CollectionSource
 from loaders.spatial_key import GRID
-from loaders.strict_yaml import read_yaml
+from loaders.strict_yaml import read_named
 from loaders.tables import TableShape
 
 SHIPPED = Path(__file__).parent / "tables"
@@ -227,7 +227,7 @@ def statistics() -> dict[str, Path]:
 def find_statistic(dataset: str) -> Statistic | None:
     """The table of that name. Raises ManifestError with file and line."""
     path = statistics().get(dataset)
-    return read_yaml(path, Statistic, "dataset") if path else None
+    return read_named(path, Statistic, "dataset") if path else None
 
 
 def _categories(statistic: Statistic) -> dict[str, dict[str, Any]]:

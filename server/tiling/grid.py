@@ -5,9 +5,10 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from server.catalogue import STORAGE_SRID, Tiles
+from server.catalogue import STORAGE_SRID
 from server.crs import CRS84, Box, around, to_frame
 from server.errors import NotFound, shorten
+from server.levels import Tiles
 from server.state import State
 from server.tiling.matrixsets import Grid, Matrix
 

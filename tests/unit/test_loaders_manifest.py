@@ -65,7 +65,7 @@ def test_a_good_one() -> None:
         ("https://", "http://", "line 4: url: String should match pattern"),
         ("muster_(", "muster_((", "line 5: file: 'muster_((?P<edition>\\d{4})\\.zip' is no regular expression"),
         ("reads: [", "reads: [[", "line 7: expected ',' or ']'"),
-        ("version: 1", "version: 1\nversion: 2", "line 3: version stands twice; leave one of them"),
+        ("version: 1", "version: 1\nversion: 2", "line 3: the key 'version' stands twice; leave one of them"),
         ("dataset: muster", "- dataset", "line 2: expected <block end>, but found '?'"),
         ("title: Muster", "title: *unknown", "line 3: found undefined alias 'unknown'"),
         ("title: Muster", "title: \x00", "line 3: special characters are not allowed"),

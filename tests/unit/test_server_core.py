@@ -6,13 +6,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from server import errors
-from server.catalogue import Collection, read_collections, read_yaml
+from server.catalogue import Collection, read_collections
 from server.database import reader_conninfo
 from server.errors import ConfigurationError, InvalidParameter, NotAcceptable, NotFound, shorten, to_problem
 from server.exports.source import Overtaken
 from server.links import link, to_href, to_link_header
 from server.negotiation import choose_format, choose_language, parse_accept
 from server.settings import Settings
+from server.strict import read_yaml
 from server.tiling.grid import parse_tile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def change(old: str, new: str) -> str:
         (change("label: gn", "label: none_such"), "", "label names 'none_such', which is not among the properties"),
         (change("datetime: stand", "datetime: gn"), "", "datetime names 'gn', which is not of type date"),
         (change("  gn:\n", "  bbox:\n").replace("label: gn", "label: kn"), "", "is"),
-        (change("label: gn", "label: gn\nlabel: gn"), "label: gn\nlabel", "the key 'label' stands twice"),
+        (change("label: gn", "label: gn\nlabel: gn"), "label: gn\nlabel", "the key 'label' stands twice; leave one"),
         (change("minzoom:", "minzoom: 20, x:"), "", "tiles"),
         (change("type: string", "type: strin"), "strin", "Input should be 'string'"),
         ("id: [", "id", "line 1"),

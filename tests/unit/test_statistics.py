@@ -11,25 +11,6 @@ from loaders.statistics.genesis import read_sheet
 from loaders.statistics.heads import find_places
 from loaders.statistics.numbers import parse_figure
 
-KEPT_ASIDE = """
-dataset: arbeitslose
-table: 13211-02-05-4
-title: {de: Arbeitslose, en: Unemployed}
-description: {de: Arbeitslose nach Altersgruppen, en: Unemployed by age}
-keywords: {de: [Arbeit], en: [work]}
-rights: {attribution: {de: Ämter, en: offices}, licence: {title: frei, url: "https://example.org/"}}
-url: https://www.regionalstatistik.de/genesis/online/
-file: .*13211-02-05-4.*\\.csv
-columns: [stichtag, schluessel, name, alter]
-areas: {kreis: {min: 1}}
-categories:
-  alter: {title: {de: Altersgruppe, en: Age}}
-values:
-  anzahl: {head: [Arbeitslose, Insgesamt], type: integer, unit: Anzahl, title: {de: Arbeitslose, en: Unemployed}}
-  quote: {head: Arbeitslosenquote, type: number, unit: "%", title: {de: Quote, en: Rate}}
-ignored: [Ausländer]
-"""
-
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -147,11 +128,11 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) 
         ("dataset: arbeit", "dataset is 'arbeit', the file's name is 'arbeitslose': rename one"),
     ],
 )
-def test_a_faulty_description_names_file_and_line(home: Path, change: str, said: str) -> None:
+def test_a_faulty_description_names_file_and_line(home: Path, unemployed: str, change: str, said: str) -> None:
     folder = home / "statistics"
     folder.mkdir(parents=True)
     member = change.partition(":")[0]
-    lines = [line for line in KEPT_ASIDE.splitlines() if not line.startswith(f"{member}:")]
+    lines = [line for line in unemployed.splitlines() if not line.startswith(f"{member}:")]
     (folder / "arbeitslose.yaml").write_text("\n".join([*lines, change]), "utf-8")
     with pytest.raises(ManifestError, match=r"arbeitslose\.yaml") as wrong:
         read_manifest("arbeitslose")

@@ -227,7 +227,7 @@ def test_tiles_that_are_refused(load: Load, write: Write) -> None:
     cases = [
         (_tile(_building(), srs="urn:adv:crs:ETRS89_UTM32*DE_DHHN92_NH"), wanted),
         (_tile(_building(), srs="urn:adv:crs:ETRS89_UTM32"), f"its CRS is 'urn:adv:crs:ETRS89_UTM32'; {wanted}"),
-        (whole.replace("building/1.0", "building/3.0"), "citygml/building/3.0'; known is Building of"),
+        (whole.replace("building/1.0", "building/3.0"), "citygml/building/3.0'; known are Building of"),
         (whole.replace("bldg:Building", "bldg:Bridge"), "holds Bridge of the namespace 'http://www.opengis.net/"),
         ('<!DOCTYPE x [<!ENTITY a "b">]>' + whole, "has a document type declaration"),
         (whole[:-200], "is no whole XML file"),

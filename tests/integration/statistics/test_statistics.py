@@ -167,31 +167,18 @@ def test_a_dry_run_leaves_nothing(load: Load, rows: Rows, income: Write, home: P
     assert not (home / "collections").exists()
 
 
-KEPT_ASIDE = """
-dataset: arbeitslose
-table: 13211-02-05-4
-title: {de: Arbeitslose, en: Unemployed}
-description: {de: Arbeitslose nach Altersgruppen, en: Unemployed by age}
-keywords: {de: [Arbeit], en: [work]}
-rights: {attribution: {de: Ämter, en: offices}, licence: {title: frei, url: "https://example.org/"}}
-url: https://www.regionalstatistik.de/genesis/online/
-file: .*13211-02-05-4.*\\.csv
-columns: [stichtag, schluessel, name, alter]
-areas: {kreis: {min: 1}}
-categories:
-  alter: {title: {de: Altersgruppe, en: Age}}
-values:
-  anzahl: {head: [Arbeitslose, Insgesamt], type: integer, unit: Anzahl, title: {de: Arbeitslose, en: Unemployed}}
-  quote: {head: Arbeitslosenquote, type: number, unit: "%", title: {de: Quote, en: Rate}}
-ignored: [Ausländer]
-"""
-
-
 def test_a_table_kept_aside_needs_nothing_but_yaml(
-    load: Load, rows: Rows, write_table: Write, home: Path, database: str, start_server: Callable[..., Any]
+    load: Load,
+    rows: Rows,
+    write_table: Write,
+    home: Path,
+    *,
+    unemployed: str,
+    database: str,
+    start_server: Callable[..., Any],
 ) -> None:
     (home / "statistics").mkdir(parents=True)
-    (home / "statistics" / "arbeitslose.yaml").write_text(KEPT_ASIDE, "utf-8")
+    (home / "statistics" / "arbeitslose.yaml").write_text(unemployed, "utf-8")
     head = [";;;;Arbeitslose;Arbeitslose;Arbeitslosenquote", ";;;;Insgesamt;Ausländer;", ";;;;Anzahl;Anzahl;%"]
     ages = [(15, "1234;5;7,5"), (25, "-;.;x")]
     data = [f"31.12.2020;05315;Köln;{age} bis unter {age + 10};{values}" for age, values in ages]
@@ -212,11 +199,13 @@ def test_a_table_kept_aside_needs_nothing_but_yaml(
     assert httpx.get(served, params={"lang": "en"}).json()["title"] == "Unemployed: districts and independent cities"
 
 
-def test_a_changed_description_makes_the_table_anew(load: Load, rows: Rows, write_table: Write, home: Path) -> None:
-    described = yaml.safe_load(KEPT_ASIDE)
+def test_a_changed_description_makes_the_table_anew(
+    load: Load, rows: Rows, write_table: Write, home: Path, unemployed: str
+) -> None:
+    described = yaml.safe_load(unemployed)
     folder = home / "statistics"
     folder.mkdir(parents=True)
-    (folder / "arbeitslose.yaml").write_text(KEPT_ASIDE, "utf-8")
+    (folder / "arbeitslose.yaml").write_text(unemployed, "utf-8")
     head = [";;;;Arbeitslose;Arbeitslose;Arbeitslosenquote", ";;;;Insgesamt;Ausländer;", ";;;;Anzahl;Anzahl;%"]
     table = write_table("13211-02-05-4", ["Arbeitslose"], head, ["31.12.2020;05315;Köln;alle;1234;5;7,5"])
     load("arbeitslose", table)
