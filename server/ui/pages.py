@@ -102,7 +102,7 @@ class Pages:
             "map_config": map_config,
             "snippet_text": snippet_text,
             "example_filter": example_filter,
-            "example_value": example_value,
+            "example_query": example_query,
         }
         return environment
 
@@ -146,17 +146,33 @@ def snippet_text(name: str, values: Mapping[str, Any]) -> str:
 
 def example_filter(collection: Collection, examples: Mapping[str, Any] | None = None) -> tuple[str, str] | None:
     """A queryable with an example value for the snippets, the label first; None where no property has one."""
-    found = {p.name: value for p in collection.queryables if (value := example_value(p, examples)) is not None}
+    found = {name: value for p in collection.queryables for name, value in example_query(p, examples) if name == p.name}
     name = collection.label if collection.label in found else next(iter(found), None)
     return (name, found[name]) if name else None
 
 
+def example_query(prop: Property, examples: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The parameter, with its value, that asks for an example value; of a list, which is none itself, a filter."""
+    value = example_value(prop, examples)
+    if value is None:
+        return []
+    if not prop.type.endswith("[]"):
+        return [(prop.name, value)]
+    quoted = "'" + value.replace("'", "''") + "'"
+    literal = {"string[]": quoted, "date[]": f"DATE({quoted})"}.get(prop.type, value)
+    return [("filter", f"A_CONTAINS({prop.name},({literal}))")]
+
+
 def example_value(prop: Property, examples: Mapping[str, Any] | None) -> str | None:
-    """A value to try: of a live feature, so that it finds something; where none is given, the one of the YAML."""
+    """A value to try, of a list its first: of a live feature, so that it finds something; where none is given, the one
+    of the YAML.
+    """
     if examples is None:
         value = prop.example if prop.example is not None else next(iter(prop.codes), None)
     else:
         value = examples.get(prop.name)
+    if isinstance(value, list):
+        value = next(iter(value), None)
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)

@@ -4,18 +4,20 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from server.catalogue import LANGUAGES, Collection, Service
+from server.catalogue import LANGUAGES, Collection, Property, PropertyType, Service
 from server.common.embed import Shown
+from server.cql2.filter import parse_filter
 from server.crs import ETRS89_UTM32
 from server.features.sorting import SortKey
 from server.palettes import read_palettes
+from server.strict import Text
 from server.styles.legend import legend_of
-from server.ui.pages import Pages
+from server.ui.pages import Pages, example_query
 from server.ui.texts import read_texts
 
 UI = Path(__file__).resolve().parents[2] / "server" / "ui"
@@ -517,6 +519,33 @@ def test_languages_have_the_same_messages() -> None:
         names = [sorted(re.findall(r"{(\w+)}", str(m))) for m in (message, other)]
         assert set(names[0]) == set(names[1]), f"{key} has other placeholders in the other language"
         assert isinstance(message, str) == isinstance(other, str), f"{key} has plural forms in one language only"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_type_of_a_property_and_of_a_schema_has_a_name(lang: str) -> None:
+    types = {*get_args(PropertyType), "array", "object"}
+    assert read_texts(lang).under("type.").keys() == types
+
+
+@pytest.mark.parametrize(
+    ("type_", "live", "asked"),
+    [
+        ("string", "Köln", [("liste", "Köln")]),
+        ("boolean", False, [("liste", "false")]),
+        ("string[]", ["O'Hara", "b"], [("filter", "A_CONTAINS(liste,('O''Hara'))")]),
+        ("number[]", [1.5], [("filter", "A_CONTAINS(liste,(1.5))")]),
+        ("date[]", ["2026-01-01"], [("filter", "A_CONTAINS(liste,(DATE('2026-01-01')))")]),
+        ("string[]", [], []),
+        ("string", None, []),
+    ],
+)
+def test_what_a_page_offers_to_try(type_: PropertyType, live: Any, asked: list[tuple[str, str]]) -> None:
+    prop = Property(name="liste", type=type_, title=Text(de="Liste", en="List"), queryable=True)
+    found = example_query(prop, {"liste": live})
+    assert found == asked
+    if asked and asked[0][0] == "filter":
+        collection = make_collection("listen", "fremd", "Point", {"liste": prop.model_dump(exclude={"name"})})
+        assert parse_filter(collection, dict(found)) is not None
 
 
 def test_every_message_is_used() -> None:

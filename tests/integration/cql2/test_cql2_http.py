@@ -238,3 +238,14 @@ def test_a_collection_in_degrees(natural_earth: httpx.Client) -> None:
     assert inside["numberMatched"] == 7
     [luxembourg] = natural_earth.get(f"{at}/items", params={"name": "Luxembourg"}).json()["features"]
     assert luxembourg["geometry"]["coordinates"] == pytest.approx([6.1300028, 49.6116604])
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+@pytest.mark.parametrize("path", ["", "/schema", "/queryables", "/sortables", "/items", "/items/e"])
+def test_pages_show_properties_of_every_type(werte: httpx.Client, path: str, lang: str) -> None:
+    answer = werte.get(f"/collections/werte{path}", params={"f": "html", "lang": lang})
+    assert answer.status_code == 200, answer.text
+    assert "<h1" in answer.text
+    if path == "/schema":
+        names = ("Liste von Texten", "Zeitpunkt") if lang == "de" else ("list of texts", "instant")
+        assert all(f"<td>{name}</td>" in answer.text for name in names)
