@@ -49,6 +49,19 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool]) -> tuple[
     return [n for n in names if wanted(n)], [n for n in names if not wanted(n)]
 
 
+def check_archive(archive: Path, most: int = MAX_TOTAL) -> None:
+    """What `unpack` looks at, for files that are archives inside, of `most` bytes unpacked. Raises InvalidDelivery."""
+    try:
+        _check_directory(archive)
+        with zipfile.ZipFile(archive) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
+            _check(archive, members, opened.start_dir)
+    except BROKEN as error:
+        raise _broken(archive, error) from error
+    if (total := sum(member.file_size for member in members)) > most:
+        raise _refused(archive.name, f"would unpack to {total} bytes; at most {most} are allowed")
+
+
 def list_members(archive: Path) -> list[str]:
     """Names of the members, without their folders. Raises InvalidDelivery."""
     try:

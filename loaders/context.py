@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+
 from loaders.batch import Batch, Mask
 from loaders.fingerprint import Prints
 from loaders.manifest import Manifest
@@ -52,6 +54,14 @@ class Staging(Protocol):
 
     def recognise(self, collection: str, prints: Prints) -> Mask:
         """Which of the next records are those that live rows came from: they are not to be written."""
+        ...
+
+    def transform(self, wkb: pa.Array, srid: int, target: int) -> pa.Array:
+        """WKB in two dimensions from one EPSG code to another, by PostGIS; null where that is not possible."""
+        ...
+
+    def place(self, srid: int, point: tuple[float, float], target: int) -> tuple[float, float]:
+        """Where PostGIS puts a point of one EPSG code in another one."""
         ...
 
 

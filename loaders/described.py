@@ -37,18 +37,22 @@ class Described(Manifest):
 
 def read_described(dataset: str) -> Described:
     """A product by its name. Raises LoadError where nothing describes it, ManifestError with file and line."""
-    from loaders.statistics.description import find_statistic  # noqa: PLC0415 - it makes what is defined here
+    from loaders.files.description import find_file  # noqa: PLC0415 - they make what is defined here
+    from loaders.statistics.description import find_statistic  # noqa: PLC0415
 
     if found := find_statistic(dataset):
         return found.to_manifest()
+    if found := find_file(dataset):
+        return found
     raise LoadError(f"There is no dataset '{dataset[:60]}'. Known datasets: {', '.join((*datasets(), *described()))}.")
 
 
 def described() -> tuple[str, ...]:
     """Names of the products that YAML describes."""
-    from loaders.statistics.description import statistics  # noqa: PLC0415 - as above
+    from loaders.files.description import files  # noqa: PLC0415 - as above
+    from loaders.statistics.description import statistics  # noqa: PLC0415
 
-    return tuple(sorted(statistics()))
+    return tuple(sorted({*statistics(), *files()}))
 
 
 def write_documents(documents: dict[str, str]) -> list[Path]:

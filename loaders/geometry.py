@@ -15,8 +15,15 @@ from loaders.wkb import MAX_BYTES, is_flat, sizes, type_codes
 
 SRID = 25832
 RULE = "geometry"
-POINT, LINE, POLYGON, MULTILINE, MULTIPOLYGON = 1, 2, 3, 5, 6  # the codes of WKB; from 3 those of shapely, too
-LINE_OF_SHAPELY = 1
+POINT, LINE, POLYGON, MULTIPOINT, MULTILINE, MULTIPOLYGON = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+)  # the codes of WKB; from 3 those of shapely, too
+POINT_OF_SHAPELY, LINE_OF_SHAPELY = 0, 1
 WKB_NAMES = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
              "GeometryCollection", "CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface",
              "Curve", "Surface", "PolyhedralSurface", "TIN", "Triangle")  # fmt: skip
@@ -46,6 +53,18 @@ def points_of(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geo
     if false_east:
         east = np.round(east - false_east, 6)
     return points(east, north, area, sieve)
+
+
+def multipoints(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:
+    """Heaps of points from WKB whose eastings are too large by `false_east`."""
+    with np.errstate(all="ignore"):
+        shapes = _shift(_parse(wkb, "points", (POINT, MULTIPOINT), sieve), false_east)
+        bounds = shapely.bounds(shapes)
+    area.refuse_outside(bounds, sieve)
+    shapes[~sieve.good] = None
+    west, south, east, north = bounds.T
+    ewkb = _to_multi(shapes, shapely.get_type_id(shapes) == POINT_OF_SHAPELY, MULTIPOINT)
+    return Geometries(ewkb, (west + east) / 2, (south + north) / 2, np.zeros(len(shapes), np.bool_))
 
 
 def multipolygons(wkb: pa.Array, false_east: float, area: Area, sieve: Sieve) -> Geometries:

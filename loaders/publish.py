@@ -171,9 +171,14 @@ def make_live(
             confirm(connection, table)
         elif not built and table.collection in publication.known:
             remember(connection, table, target, publication.known[table.collection])
-        event = Jsonb({"collection": table.collection, "version": version})
-        connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
+        tell(connection, table.collection, version)
     rebuild.swap(connection, rebuilt)
+
+
+def tell(connection: Connection, collection: str, version: int) -> None:
+    """Let servers look for what is new of a collection."""
+    event = Jsonb({"collection": collection, "version": version})
+    connection.execute("select pg_notify(%s, %s::jsonb::text)", [CHANNEL, event])
 
 
 def _is_large(connection: Connection, table: Table, publication: Publication) -> bool:

@@ -16,7 +16,7 @@ from loaders.context import Context
 from loaders.delivery import digest_delivery, unpack_delivery
 from loaders.described import Described, write_documents
 from loaders.diff import Comparison, read_rejects, usable_rows
-from loaders.errors import DeliveryRefused, InvalidDelivery
+from loaders.errors import DeliveryRefused, InvalidDelivery, LoadError
 from loaders.fetch import fetch
 from loaders.fingerprint import Known
 from loaders.known import OutOfDateError, read_known, remember
@@ -25,7 +25,7 @@ from loaders.manifest import Manifest, read_manifest
 from loaders.packages import Scope, check_packages, find_packages, to_scope
 from loaders.priority import lower_backend_priority, lower_own_priority
 from loaders.progress import Progress, Quiet
-from loaders.publish import Publication, build_ahead, make_live
+from loaders.publish import Publication, build_ahead, make_live, tell
 from loaders.record import is_known, record_delivery, take_number
 from loaders.report import Check, Counts, Report
 from loaders.retries import DEFAULT_POLICY, FetchPolicy
@@ -60,10 +60,20 @@ class LoadOptions:
 
 def load_dataset(dataset: str, options: LoadOptions) -> Report:
     """Load a delivery of a dataset. Raises DeliveryRefused with the report, or another LoadError."""
-    manifest = read_manifest(dataset)
+    return load_manifest(read_manifest(dataset), options)
+
+
+def load_manifest(manifest: Manifest, options: LoadOptions) -> Report:
+    """Load a delivery, and where YAML describes it, let servers know of the collections. Raises as `load_dataset`."""
+    if not isinstance(manifest, Described):
+        return load_delivery(manifest, options)
+    if options.source is None and manifest.reader == "files":
+        raise LoadError(f"{manifest.dataset} was made of a file: give one with --from.")
     report = load_delivery(manifest, options)
-    if isinstance(manifest, Described) and report.status in {"published", "unchanged"}:
-        write_documents(manifest.documents)
+    if report.status in {"published", "unchanged"} and write_documents(manifest.documents):
+        with closing(connect(options.database_url, f"load {manifest.dataset}")) as connection:
+            for name in manifest.collections:
+                tell(connection, name, 0)
     return report
 
 

@@ -19,6 +19,7 @@ from loaders.manifest import Manifest
 from loaders.progress import Progress
 from loaders.report import Reject, Repair
 from loaders.spatial_key import hilbert_codes
+from loaders.transform import place, transform
 
 # a delivery that breaks rules in every row must not fill the disk with reasons
 MAX_REJECTS = 1_000_000
@@ -191,6 +192,16 @@ class Staging:
         names = {"live": sql.Identifier("geobasis", collection), "history": sql.Identifier("history", collection)}
         with self.connection.cursor(binary=True) as cursor:
             return [Area(*row) for row in cursor.execute(sql.SQL(AREAS).format(**names))]
+
+    def transform(self, wkb: pa.Array, srid: int, target: int) -> pa.Array:
+        """WKB in two dimensions from one EPSG code to another, by PostGIS; null where that is not possible."""
+        self._end()
+        return transform(self.connection, wkb, srid, target)
+
+    def place(self, srid: int, point: tuple[float, float], target: int) -> tuple[float, float]:
+        """Where PostGIS puts a point of one EPSG code in another one."""
+        self._end()
+        return place(self.connection, srid, point, target)
 
     def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
         """Take the next rows of a collection."""

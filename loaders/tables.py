@@ -30,7 +30,7 @@ create table {live} (
   {columns},
   delivery bigint not null,
   digest bytea not null,
-  geom geometry({geometry}, 25832) not null
+  geom geometry({geometry}, {srid}) not null
 )
 """
 FOUND = """
@@ -42,13 +42,16 @@ INDEXED = """
 select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
 where i.indrelid = format('geobasis.%%I', %s::text)::regclass
 """
+DEFINED = """
+select pg_get_indexdef(indexrelid) from pg_index where indrelid = format('geobasis.%%I', %s::text)::regclass
+"""
 OWN = ("fid", "id", "delivery", "digest", "geom")
 OF_HISTORY = ("valid_from", "valid_to", "ended_by")
 
 
 class TableShape(BaseModel):
-    """A table of schema geobasis: its attributes in their order, those with an index, and the type of its geometries,
-    which are in EPSG:25832.
+    """A table of schema geobasis: its attributes in their order, those with an index, and the type and EPSG code of its
+    geometries. `caseless`: texts with an index without case; `text`: those whose words are looked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +60,9 @@ class TableShape(BaseModel):
     columns: dict[str, PropertyType]
     indexed: tuple[str, ...]
     geometry: GeometryType
+    srid: int = 25832
+    caseless: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
 
     @property
     def live(self) -> sql.Identifier:
@@ -97,7 +103,7 @@ def ensure(connection: Connection, shape: TableShape) -> None:
 def _create(connection: Connection, shape: TableShape) -> None:
     columns = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(TYPES[t])) for name, t in shape.columns.items()]
     names = {"live": shape.live, "columns": sql.SQL(", ").join(columns), "geometry": sql.SQL(shape.geometry)}
-    connection.execute(sql.SQL(CREATE).format(**names))
+    connection.execute(sql.SQL(CREATE).format(**names, srid=sql.Literal(shape.srid)))
     connection.execute(sql.SQL("create index on {} using gist (geom)").format(shape.live))
     _index(connection, shape)
     connection.execute("call provenance.keep_history(%s)", [shape.name])
@@ -111,9 +117,25 @@ def _index(connection: Connection, shape: TableShape) -> None:
         if name not in present:
             statement = sql.SQL("create index on {} ({}, fid)").format(shape.live, sql.Identifier(name))
             connection.execute(statement)
+    made = _index_expressions(connection, shape)
     exists = connection.execute("select to_regclass(format('history.%%I', %s::text))", [shape.name]).fetchone()
-    if exists and exists[0] and not present.issuperset(shape.indexed):
+    if exists and exists[0] and (made or not present.issuperset(shape.indexed)):
         connection.execute("call provenance.index_history(%s)", [shape.name])
+
+
+def _index_expressions(connection: Connection, shape: TableShape) -> bool:
+    """The indexes of texts without case, and of words, that the table lacks; whether it lacked any."""
+    present = " ".join(text for (text,) in connection.execute(DEFINED, [shape.name]).fetchall()).replace('"', "")
+    lacking = [name for name in shape.caseless if f"geobasis.caseless({name})" not in present]
+    for name in lacking:
+        statement = sql.SQL('create index on {} ((geobasis.caseless({}) collate "C"), fid)')
+        connection.execute(statement.format(shape.live, sql.Identifier(name)))
+    words = f"geobasis.words(VARIADIC ARRAY[{', '.join(shape.text)}])"
+    if not shape.text or words in present:
+        return bool(lacking)
+    columns = sql.SQL(", ").join(map(sql.Identifier, shape.text))
+    connection.execute(sql.SQL("create index on {} using gin (geobasis.words({}))").format(shape.live, columns))
+    return True
 
 
 def _make_anew(connection: Connection, shape: TableShape, found: dict[str, str]) -> None:
@@ -164,4 +186,4 @@ def _expected(connection: Connection, shape: TableShape) -> dict[str, str]:
     names = {"datetime": "timestamp with time zone", "string": "text"}
     columns = {name: names.get(kind, TYPES[kind]) for name, kind in shape.columns.items()}
     own = {"fid": "bigint", "id": "text", "delivery": "bigint", "digest": "bytea"}
-    return {**own, **columns, "geom": f"geometry({shape.geometry},25832)"}
+    return {**own, **columns, "geom": f"geometry({shape.geometry},{shape.srid})"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loaders.batch import Mask
 
-LINE, POLYGON, MULTILINE, MULTIPOLYGON = 2, 3, 5, 6
+POINT, LINE, POLYGON, MULTIPOINT, MULTILINE, MULTIPOLYGON = 1, 2, 3, 4, 5, 6
 MAX_BYTES = 16_000_000  # a million vertices; the boundary of the whole state has 63,315 (DVG1)
 # so few bytes cannot hold more levels than a stack has room for
 SHALLOW = 16_384
@@ -38,10 +38,10 @@ def type_codes(wkb: pa.Array) -> NDArray[np.uint32]:
 
 
 def is_flat(wkb: pa.Array, codes: NDArray[np.uint32]) -> Mask:
-    """False for large multipolygons whose parts are anything but polygons, and the like of lines."""
+    """False for large multipolygons whose parts are anything but polygons, and the like of lines and points."""
     large = sizes(wkb) > SHALLOW
     flat = np.ones(len(wkb), np.bool_)
-    for code, skip in ((MULTIPOLYGON, _skip_polygon), (MULTILINE, _skip_line)):
+    for code, skip in ((MULTIPOLYGON, _skip_polygon), (MULTILINE, _skip_line), (MULTIPOINT, _skip_point)):
         for index in np.flatnonzero(large & (codes == code)).tolist():
             flat[index] = _has_only(wkb[index].as_py(), code, skip)
     return flat
@@ -74,6 +74,14 @@ def _skip_line(wkb: bytes, position: int) -> int:
     position += 8 * dimensions * vertices
     if position > len(wkb):
         raise ValueError(position)
+    return position
+
+
+def _skip_point(wkb: bytes, position: int) -> int:
+    _, dimensions, found, size = _read_head(wkb, position)
+    position += size + 8 * dimensions
+    if found != POINT or position > len(wkb):
+        raise ValueError(found)
     return position
 
 

@@ -6,6 +6,7 @@ import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from server.common import embed
 from server.common import routes as common
 from server.coordinates import places_query
 from server.database import Database, reader_conninfo
+from server.declared import Declared
 from server.downloads import routes as downloads
 from server.errors import ConfigurationError, ServiceError
 from server.exchange import Context
@@ -135,13 +137,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """
     settings = settings or Settings()
     configure_logging(settings.log_level)
+    declared = Declared(settings)  # before they are read: what changes meanwhile is read again
     context, collections = make_context(settings)
     metrics = make_metrics()
     app = FastAPI(
         openapi_url=None,
         redirect_slashes=False,
         routes=[*(resource(path, endpoint) for path, endpoint in ROUTES.items()), _static(context.pages)],
-        lifespan=_lifespan(context, collections),
+        lifespan=_lifespan(context, collections, declared),
         exception_handlers={
             HTTPException: problems.answer_http_error,
         },
@@ -242,7 +245,7 @@ def _static(pages: Pages) -> Mount:
 
 
 def _lifespan(
-    context: Context, collections: tuple[Collection, ...]
+    context: Context, collections: tuple[Collection, ...], declared: Declared
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -251,7 +254,8 @@ def _lifespan(
         await context.registry.refresh(context.database)
         context.operations.take({srid: (x, y) for srid, x, y in await context.database.fetch(places_query())})
         context.tiles.open()
-        watcher = asyncio.create_task(context.registry.watch(context.database))
+        look = partial(declared.look, context.registry, context.database)
+        watcher = asyncio.create_task(context.registry.watch(context.database, look))
         try:
             yield
         finally:

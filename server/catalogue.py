@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from loaders.codes import read_codelist
+from loaders.reserved import RESERVED
 from server import strict
 from server.errors import ConfigurationError
 from server.levels import METHODS, Tiles
@@ -27,16 +28,6 @@ PropertyType = Literal[
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 PROPERTY_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,59}$"
 STORAGE_SRID = 25832
-
-# Names that mean something else in a query string or a feature and so cannot be a property's
-RESERVED = frozenset(
-    {
-        *("f", "lang", "bbox", "bbox-crs", "crs", "datetime", "limit", "cursor", "sortby", "resultType", "asOf"),
-        *("properties", "exclude-properties", "skipGeometry", "zoom-level", "q", "profile"),
-        *("filter", "filter-lang", "filter-crs"),
-        *("fid", "id", "geom", "oid", "delivery", "digest", "solids", "model", "valid_from", "valid_to", "ended_by"),
-    }
-)
 
 # Columns of collections whose features have solids
 SOLIDS = ("solids", "model")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loaders.errors import DeliveryRefused, LoadError
 from server import console
-from server.commands import database, deliveries, export, jobs, store, tiles, watch, worker
+from server.commands import database, deliveries, export, files, jobs, store, tiles, watch, worker
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -126,7 +126,13 @@ def serve_only(host: Host = None, port: Port = None) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def load(  # noqa: PLR0913, PLR0917 - a command's options
-    dataset: Annotated[str, typer.Argument(help="A folder below loaders/, such as gebref or alkis.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET|FILE",
+            help="A folder below loaders/; with --as a file.",
+        ),
+    ],
     source: Annotated[
         str | None,
         typer.Option(
@@ -149,25 +155,62 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
         bool, typer.Option("--background", help="Enqueue it for a worker instead of loading here.")
     ] = False,
     as_json: AsJson = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Publish a file of one's own as the collection NAME."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="With --as: the layer, sheet or file, where there are several.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="With --as: the column that tells features apart.")
+    ] = None,
+    crs: Annotated[str | None, typer.Option(metavar="EPSG:CODE", help="With --as: the CRS of the coordinates.")] = None,
+    coordinates: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y", help="With --as: columns with easting and northing, or one with WKT."),
+    ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(metavar="points|lines|areas", help="With --as: which to take where they are of several kinds."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="With --as: the collection's title.")] = None,
+    attribution: Annotated[str | None, typer.Option(help="With --as: whose the data are, as to be named.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="With --as: dl-de/zero-2-0, dl-de/by-2-0, cc-by-4.0, …, or the URL of its text.")
+    ] = None,
 ) -> None:
     """Load a delivery and publish it in one step; the same delivery again changes nothing.
 
     Without --from it is fetched from the publisher. A refused delivery leaves everything as it was.
+
+    With --as it is a GeoPackage, Shape, GeoJSON, FlatGeobuf, GeoParquet, CSV or XLSX file of any origin. Its schema is
+    guessed, shown, and written to OPENNRW_HOME/collections/NAME.yaml, to be edited.
     """
-    options = {
-        "source": source,
-        "only": tuple(only or ()),
-        "packages": to_packages(area or ()),
-        "dry_run": dry_run,
-        "accept_shrink": accept_shrink,
+    wishes = {
+        "layer": layer,
+        "key": key,
+        "crs": crs,
+        "coordinates": files.to_coordinates(coordinates),
+        "geometry": geometry,
+        "title": title,
+        "attribution": attribution,
+        "licence": licence,
     }
+    options = {"dry_run": dry_run, "accept_shrink": accept_shrink}
+    of_product = {"source": source, "only": tuple(only or ()), "packages": to_packages(area or ())}
+    files.check_options(name, wishes, {**of_product, "background": background})
     if background:
-        jobs.enqueue(dataset, options, as_json)
+        jobs.enqueue(dataset, {**of_product, **options}, as_json)
         return
     settings = read_settings()
     with open_current_database(settings) as opened:
         try:
-            report, refusal = load_delivery(opened, settings, dataset, yielding=True, **options), None
+            if name is None:
+                report = load_delivery(opened, settings, dataset, yielding=True, **of_product, **options)
+            else:
+                report = files.load_file(opened, settings, name, dataset, wishes, **options)
+            refusal = None
             if report.status == "published":
                 tell_of_tiles(opened, settings)
         except DeliveryRefused as error:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 
@@ -177,8 +177,8 @@ def _show_counts(collections: dict[str, dict[str, int]]) -> None:
         out(f"  {name}: " + ", ".join(f"{count} {counts[count]}" for count in COUNTS))
 
 
-def show_columns(rows: Sequence[Sequence[str]]) -> None:
+def show_columns(rows: Sequence[Sequence[str]], write: Callable[[str], None] = out) -> None:
     """Rows of text below each other in columns, for people and pipes; the first row holds the heads."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        out("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -215,6 +215,7 @@ def validators(exchange: Exchange, version: object, modified: datetime | None) -
     """
     parts = (
         exchange.context.fingerprint,
+        exchange.context.registry.declared,
         str(version),
         exchange.base,
         exchange.path,

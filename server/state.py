@@ -106,7 +106,18 @@ class Registry:
     def __init__(self, collections: tuple[Collection, ...]) -> None:
         self.collections = {c.id: c for c in collections}
         self.states: States = dict.fromkeys(self.collections, State())
+        self.declared = _digest(repr(collections))
         self.version = "empty"
+
+    def declare(self, collections: tuple[Collection, ...]) -> None:
+        """Take other collections, which were checked; those that are as before stay what they are."""
+        before = {repr(c): c for c in self.collections.values()}
+        kept = {c.id: before.get(repr(c), c) for c in collections}
+        known = self.states
+        # whoever finds a collection finds its state, too
+        self.states = {**known, **{name: known.get(name, State()) for name in kept}}
+        self.collections = kept
+        self.declared = _digest(repr(collections))
 
     @property
     def loaded(self) -> list[Collection]:
@@ -164,20 +175,29 @@ class Registry:
         moment = await self._moment(database)
         states = moment.states
         if not moment.primary:
-            states = {name: max(state, self.states[name], key=_version) for name, state in states.items()}
+            none = State()
+            states = {name: max(state, self.states.get(name, none), key=_version) for name, state in states.items()}
         self._take(states)
 
     async def _moment(self, reader: Reader) -> Moment:
         return to_moment(await reader.fetch(STATES), self.collections)
 
     def _take(self, states: States) -> None:
-        self.states = states
-        marks = repr([(name, *state.mark, state.pyramid and state.pyramid.made) for name, state in states.items()])
-        self.version = hashlib.blake2b(marks.encode(), digest_size=12).hexdigest()
+        # a collection may have been declared since these were asked for
+        self.states = {**{name: self.states.get(name, State()) for name in self.collections}, **states}
+        marks = repr(
+            [
+                self.declared,
+                *((name, *state.mark, state.pyramid and state.pyramid.made) for name, state in self.states.items()),
+            ]
+        )
+        self.version = _digest(marks)
 
-    async def watch(self, database: Database) -> None:
-        """Follow the loaders' notifications until cancelled."""
+    async def watch(self, database: Database, look: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Follow the loaders' notifications until cancelled; `look` whether other collections are described now."""
         async for payload in database.notifications(CHANNEL, HEARTBEAT):
+            if look:
+                await look()
             await self._follow(database, payload)
 
     async def _follow(self, database: Database, payload: str | None) -> None:
@@ -216,6 +236,10 @@ def _to_pyramid(made: int | None, *values: Any) -> Pyramid | None:
     version, published, declared, base, zooms, relations = values
     levels = {zoom: name.decode() for zoom, name in zip(zooms, relations, strict=True)}
     return Pyramid(made, version, published, declared.decode(), base.decode(), levels)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def _version(state: State) -> int:

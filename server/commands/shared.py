@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import psycopg
 import typer
 
+from loaders.manifest import Manifest
 from loaders.report import Report
 from server import console, migrations
 from server.catalogue import read_collections
@@ -118,14 +119,22 @@ def open_queue() -> Iterator[Queue]:
 def load_delivery(database: Database, settings: Settings, dataset: str, **options: Any) -> Report:
     """Load with progress on the console. `options`: the further fields of `loaders.run.LoadOptions`."""
     # here, because every worker process imports this module and needs none of the geometry libraries
-    from loaders.rejoin import rejoin  # noqa: PLC0415
-    from loaders.run import LoadOptions, load_dataset  # noqa: PLC0415
+    from loaders.manifest import read_manifest  # noqa: PLC0415
+
+    return load_manifest(database, settings, read_manifest(dataset), **options)
+
+
+def load_manifest(database: Database, settings: Settings, manifest: Manifest, **options: Any) -> Report:
+    """The same for what is described already."""
+    from loaders.rejoin import rejoin  # noqa: PLC0415 (see load_delivery)
+    from loaders.run import LoadOptions  # noqa: PLC0415
+    from loaders.run import load_manifest as run  # noqa: PLC0415
 
     with console.progress() as progress:
         store = settings.home / "deliveries"
         before = {collection.id for collection in read_collections(*settings.collection_folders)}
         chosen = LoadOptions(database.owner_url, store, progress=progress, **options)
-        report = load_dataset(dataset, chosen)
+        report = run(manifest, chosen)
         if report.status == "published":
             for name in report.collections:
                 for joined in rejoin(name, LoadOptions(database.owner_url, store, progress=progress)):
@@ -133,7 +142,7 @@ def load_delivery(database: Database, settings: Settings, dataset: str, **option
     if report.status == "published":
         refresh_search(database, settings)
         if new := sorted(report.collections.keys() - before):
-            say(f"New: {', '.join(new)}. A server that runs shows them once it is started again.")
+            say(f"New: {', '.join(new)}. A server that runs with the same OPENNRW_HOME shows them in a moment.")
     return report
 
 
