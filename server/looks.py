@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from server.strict import Strict, Text
 
 HIGHEST = 24
+# The first level at which areas stand as blocks: below it they are a few pixels high
+BLOCKS_FROM = 15
 TOKEN = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 # Text, or a part in brackets that stands only where its properties have values
 PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
@@ -102,12 +104,14 @@ class Label(Strict):
 class Look(Strict):
     """A collection's symbols and labels. order: what has a higher one is drawn over the others. hidden: maps of
     all collections do not show it at first, as those that double another. by: the property whose values choose among
-    the symbols.
+    the symbols. height: the property with the height in metres that what is filled has as a block, on maps that can
+    show blocks; others show it flat.
     """
 
     order: int = 50
     hidden: bool = False
     by: str | None = None
+    height: str | None = None
     symbols: tuple[Symbol, ...] = Field(strict=False, min_length=1)
     labels: tuple[Label, ...] = Field(default=(), strict=False)
 
@@ -115,6 +119,8 @@ class Look(Strict):
     def _by_is_needed(self) -> Self:
         if any(symbol.chosen for symbol in self.symbols) and self.by is None:
             raise ValueError("symbols with values, between or others need by: the property whose values are meant")
+        if self.height and not any(symbol.fill for symbol in self.symbols):
+            raise ValueError(f"height names '{self.height}', but no symbol has a fill, which a block's colour is")
         return self
 
     @property
@@ -135,6 +141,7 @@ class Look(Strict):
             if symbol.circle and kind != "Point":
                 raise ValueError(f"style: a {geometry} has no circle")
         used = [(name, label.from_) for label in self.labels for name in label.properties]
+        used += [(self.height, BLOCKS_FROM)] if self.height else []
         used += [(self.by, symbol.from_) for symbol in self.symbols if self.by and symbol.chosen]
         for name, level in used:
             if name not in first:

@@ -1,13 +1,14 @@
 """MapLibre style JSON (version 8) of collections in the colours of a style. Pure.
 
 Written so that QGIS reads it, too: filters in the old syntax, no sprites, no `to-boolean`, the font that QGIS brings.
+Blocks, which it passes over, are layers of their own above the flat ones.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from server.catalogue import Collection
-from server.looks import HIGHEST, TOKEN, Label, Look, Symbol
+from server.looks import BLOCKS_FROM, HIGHEST, TOKEN, Label, Look, Symbol
 from server.palettes import Palette
 
 REGULAR, BOLD = "Open Sans Regular", "Open Sans Bold"
@@ -16,18 +17,22 @@ Ordered = tuple[int, dict[str, Any]]
 
 
 def layers_of(collections: Sequence[Collection], palette: Palette, hidden: set[str]) -> list[dict[str, Any]]:
-    """Layers in drawing order: what is filled, drawn, written. hidden: ids of collections not shown at first."""
+    """Layers in drawing order: what is filled, drawn, stands, is written. hidden: ids of collections not shown at
+    first.
+    """
     drawn: list[Ordered] = []
+    standing: list[Ordered] = []
     written: list[Ordered] = []
     for collection in collections:
         look = collection.look
         for number, symbol in enumerate(look.symbols):
             order = look.order if symbol.order is None else symbol.order
             drawn += [(order, part) for part in _symbol_layers(collection, symbol, number, palette)]
+            standing += [(order, part) for part in _block_layers(collection, symbol, number, palette)]
         for number, label in enumerate(look.labels):
             written += [(look.order, layer) for layer in _label_layers(collection, label, number, palette)]
     ground = {"id": "background", "type": "background", "paint": {"background-color": palette.colour("background")}}
-    ordered = [layer for _, layer in sorted([*drawn], key=_order)] + [layer for _, layer in sorted(written, key=_order)]
+    ordered = [layer for kind in (drawn, standing, written) for _, layer in sorted(kind, key=_order)]
     for layer in ordered:
         if layer["source-layer"] in hidden:
             layer["layout"]["visibility"] = "none"
@@ -58,6 +63,23 @@ def _symbol_layers(collection: Collection, symbol: Symbol, number: int, palette:
         found.append(_layer(collection, symbol, f"circle{number}", "circle", paint))
     condition = filter_of(collection.look, symbol)
     return [{**layer, "filter": condition} for layer in found] if condition else found
+
+
+def _block_layers(collection: Collection, symbol: Symbol, number: int, palette: Palette) -> list[dict[str, Any]]:
+    """What a symbol fills, as high as the feature is."""
+    look = collection.look
+    if look.height is None or symbol.fill is None or symbol.to <= BLOCKS_FROM:
+        return []
+    paint = {
+        "fill-extrusion-color": palette.colour(symbol.fill),
+        "fill-extrusion-height": ["get", look.height],
+        "fill-extrusion-opacity": 0.92,
+    }
+    layer = _layer(collection, symbol, f"block{number}", "fill-extrusion", paint)
+    measured = ["has", look.height]
+    condition = filter_of(look, symbol)
+    levels = {"minzoom": max(layer["minzoom"], BLOCKS_FROM)}
+    return [{**layer, **levels, "filter": ["all", condition, measured] if condition else measured}]
 
 
 def _layer(collection: Collection, part: Symbol | Label, name: str, kind: str, paint: dict[str, Any]) -> dict[str, Any]:

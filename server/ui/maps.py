@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.catalogue import Collection
+from server.catalogue import Collection, Service
+from server.ui.formatting import format_date
 from server.ui.texts import Texts
 
 # Groups of the layer list, and whether their layers are shown at first
@@ -74,6 +75,22 @@ def map_layer(collection: Collection, state: State, texts: Texts) -> dict[str, A
             if p.name in shown
         ],
     }
+
+
+def credits_of(
+    collections: Iterable[Collection], states: Mapping[str, State], service: Service, texts: Texts
+) -> dict[str, dict[str, str]]:
+    """By collection: its publisher with the latest day of what is shown of theirs, and the licence's URL."""
+    collections = list(collections)
+    found = {}
+    for collection in collections:
+        rights = service.rights_of(collection)
+        theirs = (states.get(c.id) or {} for c in collections if service.rights_of(c) == rights)
+        text, day = rights.attribution.in_(texts.lang), latest_date(theirs)
+        if day is not None:
+            text += str(texts("map.attribution_state", date=format_date(day, texts.lang)))  # unmarked: JSON, not HTML
+        found[collection.id] = {"text": text, "licence": rights.licence.url}
+    return found
 
 
 def ground_of(collection: Collection | None, collections: Iterable[Collection]) -> list[Collection]:

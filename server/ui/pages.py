@@ -198,6 +198,8 @@ def map_config(
     state = (context.get("state") or states.get(collection.id) or {}) if collection is not None else {}
     if collection is not None:
         layers.append({**maps.map_layer(collection, state, texts), "visible": True})
+        shown, states = [*shown, collection], {**states, collection.id: state}
+    publishers = maps.credits_of(shown, states, context["service"], texts)
     config = {
         "kind": kind,
         "lang": texts.lang,
@@ -205,24 +207,15 @@ def map_config(
         "root": prefix,
         "maplibre": static("vendor/maplibre-gl/maplibre-gl.mjs"),
         "worker": static("vendor/maplibre-gl/maplibre-gl-worker.mjs"),
-        "layers": layers,
+        "layers": [{**layer, "attribution": publishers[layer["id"]]} for layer in layers],
         "focus": collection.id if collection is not None else None,
         "feature": feature,
         "style": asked.style if asked is not None else None,
         "view": asked.bbox if asked is not None else None,
         "bounds": bounds or maps.union_of(layer["bounds"] for layer in layers),
-        "attribution": _attribution(context, maps.latest_date([state] if collection else states.values())),
         "texts": texts.under("js."),
     }
     return script_json(config)
-
-
-def _attribution(context: Context, day: str | None) -> dict[str, str]:
-    service, texts = context["service"], context["t"]
-    text = service.attribution.in_(texts.lang)
-    if day is not None:
-        text += texts("map.attribution_state", date=formatting.format_date(day, texts.lang))
-    return {"text": text, "licence": service.licence.url}
 
 
 def script_json(value: Any) -> Markup:

@@ -11,8 +11,9 @@ import { startPosition } from "./map/position.js";
 import { linkRows } from "./map/rows.js";
 import { startSearch } from "./map/search.js";
 import { startShare } from "./map/share.js";
-import { drawSheet, readSheet } from "./map/sheet.js";
-import { buildStyle, isDark, pageLayers } from "./map/style.js";
+import { drawnLayers, drawSheet, readSheet } from "./map/sheet.js";
+import { startSolid } from "./map/solid.js";
+import { credit, pageLayers } from "./map/style.js";
 import { startTwin } from "./map/twin.js";
 import { findMiddle, initialView } from "./map/view.js";
 import { makeWords } from "./map/words.js";
@@ -26,30 +27,24 @@ async function start(frame) {
     element.textContent = words.text(key);
     element.hidden = false;
   };
-  let maplibre, page, middle;
-  try {
-    [maplibre, page, middle] = await Promise.all([import(config.maplibre), pageFeatures(config), findMiddle(config)]);
-    maplibre.setWorkerUrl(new URL(config.worker, location.href).href);
-  } catch (error) {
-    console.warn(error);
-    return note("no_data");
-  }
   const hash = config.kind === "overview" ? readHash(config.layers) : {};
   const state = {
     visible: hash.visible ?? new Set(config.layers.filter((layer) => layer.visible).map((layer) => layer.id)),
     style: config.style ?? hash.style,
-    page,
+    tilt: hash.tilt,
   };
-  const whole = config.kind === "overview" || config.kind === "embedded";
-  let map;
+  let maplibre, middle, map;
   try {
-    if (whole) state.sheet = await readSheet(config, state);
+    [maplibre, state.page, state.sheet] = await Promise.all([import(config.maplibre), pageFeatures(config), readSheet(config, state)]);
+    maplibre.setWorkerUrl(new URL(config.worker, location.href).href);
+    config.layers = drawnLayers(state.sheet, config.layers);
+    middle = await findMiddle(config);
   } catch (error) {
     console.warn(error);
     return note("no_data");
   }
   try {
-    map = makeMap(maplibre, container, config, state, words, hash.view ?? initialView(config, page, middle));
+    map = makeMap(maplibre, container, config, state, words, hash.view ?? initialView(config, state.page, middle));
   } catch (error) {
     console.warn(error);
     return note("no_webgl");
@@ -77,12 +72,10 @@ const asCollection = (features) => ({
 });
 
 function styleOf(config, state) {
-  const { labels } = state;
-  if (state.sheet) return drawSheet(state.sheet, config, state, measureParts(state));
-  if (!state.page) return buildStyle(config, state.visible, isDark(), { labels });
-  return buildStyle(config, state.visible, isDark(), {
-    labels,
-    sources: { page: { type: "geojson", data: state.page, promoteId: "id" } },
+  if (!state.page) return drawSheet(state.sheet, config, state, measureParts(state));
+  const focus = config.layers.find((layer) => layer.id === config.focus);
+  return drawSheet(state.sheet, config, state, {
+    sources: { page: { type: "geojson", data: state.page, promoteId: "id", attribution: credit(focus) } },
     layers: pageLayers,
   });
 }
@@ -100,7 +93,6 @@ function makeMap(maplibre, container, config, state, words, view) {
     cooperativeGestures: page,
     attributionControl: false,
     dragRotate: false,
-    pitchWithRotate: false,
     touchPitch: false,
     maxPitch: 0,
     maxZoom: 20,
@@ -127,18 +119,19 @@ function run(maplibre, map, container, config, state, words) {
   addControls(maplibre, map, config, words);
   watchProgress(map, container, config, state, words);
   const rescheme = async () => {
-    if (state.sheet) state.sheet = await readSheet(config, state);
+    state.sheet = await readSheet(config, state);
     map.setStyle(styleOf(config, state));
     map.once("idle", labels.refresh);
-    drawSwatches(config);
+    drawSwatches(state.sheet);
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rescheme);
   document.addEventListener("schemechange", rescheme);
   if (config.kind === "overview") {
     startStyles(map, config, state, rescheme);
+    startSolid(map, config, state);
     startMeasure(map, container, state, words);
     startPosition(map, words);
-    startPictures(map, config, words);
+    startPictures(map, words);
     startShare(map, state);
     startSearch(map, config, words, (hit) => {
       const [west, south, east, north] = hit.bbox ?? [];

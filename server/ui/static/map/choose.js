@@ -28,6 +28,7 @@ export function makePopups(maplibre, map, container, config, state, words, marks
   let popup;
   const queried = () => [
     ...(state.page ? ["page:point", "page:line", "page:fill"] : []),
+    ...state.sheet.layers.filter((part) => part.type === "fill-extrusion" && state.tilt).map((part) => part.id),
     ...hitLayers(config.layers, state.visible),
   ];
   const findAt = (point, reach) => {

@@ -1,16 +1,12 @@
 // Zoom, whole extent, scale bar, attribution.
 
 export function addControls(maplibre, map, config, words) {
-  const { text, licence } = config.attribution;
-  const credit = `<a href="${escapeHtml(licence)}" rel="license">${escapeHtml(text)}</a>`;
-  map.addControl(new maplibre.AttributionControl({ compact: false, customAttribution: credit }));
+  map.addControl(new maplibre.AttributionControl({ compact: false }));
   if (config.kind === "teaser") return;
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
   if (config.bounds) map.addControl(new Home(config.bounds, words.text("home")), "top-right");
   map.addControl(new maplibre.ScaleControl({ maxWidth: 96 }), "bottom-left");
 }
-
-const escapeHtml = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
 class Home {
   constructor(bounds, label) {

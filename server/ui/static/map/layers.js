@@ -1,14 +1,11 @@
 // The layer list of the overview, which is the legend too.
 
 import { readHash, writeHash } from "./permalink.js";
-import { sheetId } from "./sheet.js";
-import { isDark, swatch } from "./style.js";
+import { sheetId, visibilityOf } from "./sheet.js";
+import { swatch } from "./style.js";
 
-export function drawSwatches(config) {
-  for (const svg of document.querySelectorAll("[data-swatch]")) {
-    const layer = config.layers.find(({ id }) => id === svg.dataset.swatch);
-    if (layer) svg.innerHTML = swatch(layer, isDark());
-  }
+export function drawSwatches(sheet) {
+  for (const svg of document.querySelectorAll("[data-swatch]")) svg.innerHTML = swatch(sheet, svg.dataset.swatch);
 }
 
 export function startLayerList(map, config, state, changed) {
@@ -21,7 +18,7 @@ export function startLayerList(map, config, state, changed) {
     for (const layer of map.getStyle().layers) {
       const id = layer.id.split(":")[0];
       if (layer.id.includes(":") && layer.source === id) {
-        map.setLayoutProperty(layer.id, "visibility", state.visible.has(id) ? "visible" : "none");
+        map.setLayoutProperty(layer.id, "visibility", visibilityOf(layer, state));
       }
     }
   };
@@ -37,7 +34,7 @@ export function startLayerList(map, config, state, changed) {
       changed();
     });
   }
-  drawSwatches(config);
+  drawSwatches(state.sheet);
   map.on("moveend", () => writeHash(map, config.layers, state));
   addEventListener("hashchange", () => {
     const { view, visible } = readHash(config.layers);

@@ -14,7 +14,7 @@ function copyOf(map) {
   return copy;
 }
 
-export function drawPicture(map, credit) {
+export function drawPicture(map) {
   const ratio = map.getCanvas().width / map.getCanvas().clientWidth;
   const view = copyOf(map);
   const picture = document.createElement("canvas");
@@ -30,6 +30,7 @@ export function drawPicture(map, credit) {
   context.font = "13px system-ui, sans-serif";
   context.textBaseline = "middle";
   const { width, label } = scaleBar(map);
+  const credit = `© ${map.getContainer().querySelector(".maplibregl-ctrl-attrib-inner").textContent}`;
   context.lineWidth = 1.5;
   context.beginPath();
   context.moveTo(PAD, 14);
@@ -50,11 +51,10 @@ function scaleBar(map) {
   return { width: bar.offsetWidth, label: bar.textContent };
 }
 
-export function startPictures(map, config, words) {
-  const credit = `© ${config.attribution.text}`;
+export function startPictures(map, words) {
   const save = document.querySelector("[data-save]");
   save.addEventListener("click", () => {
-    drawPicture(map, credit).toBlob((blob) => {
+    drawPicture(map).toBlob((blob) => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
       link.download = `${words.text("file_name")}.png`;
@@ -66,7 +66,7 @@ export function startPictures(map, config, words) {
   print.addEventListener("click", () => window.print());
   const image = document.querySelector("[data-print-picture]");
   addEventListener("beforeprint", () => {
-    image.src = drawPicture(map, credit).toDataURL();
+    image.src = drawPicture(map).toDataURL();
     document.querySelector("[data-print-address]").textContent = location.href;
   });
   addEventListener("afterprint", () => image.removeAttribute("src"));
