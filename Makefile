@@ -6,7 +6,7 @@ FUZZ_SEED ?= $(shell date +%s)
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients fuzz lint format bench bench-export bench-load bench-load-serving bench-tiles lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients fuzz lint format glyphs bench bench-export bench-load bench-load-serving bench-tiles lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
@@ -55,6 +55,9 @@ LOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url -
 
 vendor: ## fetch the browser's libraries from npm into the tree (needs Node)
 	scripts/vendor/vendor.sh
+
+glyphs: .venv/.installed ## make the map's glyphs anew from the fonts in the tree (takes minutes)
+	for font in server/styles/fonts/*/font.ttf; do $(BIN)/python scripts/vendor/glyphs.py "$$font" server/styles/fonts; done
 
 clean: ## remove .venv and everything that was built; data stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache

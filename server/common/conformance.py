@@ -24,8 +24,8 @@ CONFORMANCE: tuple[str, ...] = (
     ),
     *(f"{SPEC}/cql2/1.0/conf/{name}" for name in CQL2),
     *(f"{SPEC}/ogcapi-features-5/1.0/conf/{name}" for name in ("schemas", "returnables-and-receivables", "queryables")),
-    # Drafts: Part 6 property selection, Part 7 geometry simplification, Part 8 sorting. Not Part 9, text search:
-    # it wants the words in the order given, which no one knows whose words come from several properties
+    # Drafts: Part 6 property selection, Part 7 geometry simplification, Part 8 sorting. Not Part 9, text search,
+    # whose /req/text-search/q-response, C, wants words side by side in the order given, in one property
     *(f"{SPEC}/ogcapi-features-6/1.0/conf/{name}" for name in ("properties", "properties-features")),
     *(f"{SPEC}/ogcapi-features-7/1.0/conf/{name}" for name in ("zoom-level", "zoom-level-features")),
     *(f"{SPEC}/ogcapi-features-8/1.0/conf/{name}" for name in ("sortables", "sorting", "features-sorting")),

@@ -2,7 +2,8 @@
 
     make bench                                         an invented town of 200,000 addresses, loaded once
     make bench BENCH="--addresses 620000 --seconds 10 --rounds 5"        a million outlines of buildings
-    make bench BENCH="--only boxes paging"             some of: items boxes paging visits long peers
+    make bench BENCH="--only boxes paging"             some of: items boxes paging visits long search peers
+    make bench BENCH="--addresses 2000000 --only search"                 /search over two million addresses
 
 Everybody gets the same boxes, no two requests the same one. A case is measured in turns, pgbench then HTTP, several
 rounds; the medians are compared. pgbench is the limit: it sends the finished statement and throws the answer away.
@@ -22,6 +23,7 @@ import psycopg
 from cases import Case, Town, item_cases, read_town, single_case, tile_case
 from pages import measure_boxes, measure_paging
 from peers import find_peers, install, measure_peer
+from searching import measure_search
 from tools import Load, Table, median, pgbench, run, served, write_paths, write_scripts, wrk
 from visits import measure_crowd, measure_long, measure_round_trips
 
@@ -29,7 +31,7 @@ from server.database import reader_conninfo
 from server.embedded import PrivateCluster
 from server.settings import Settings, default_home
 
-PARTS = ("items", "boxes", "paging", "visits", "long", "peers")
+PARTS = ("items", "boxes", "paging", "visits", "long", "search", "peers")
 LONG = (100_000, 1_000_000)
 
 
@@ -104,6 +106,8 @@ def measure(
         if "long" in options.only:
             for features in LONG:
                 measure_long(town, features, server.pid)
+        if "search" in options.only:
+            measure_search(connection, 3 * options.seconds)
         ours = measure_ours(cases, options) if "peers" in options.only else {}
     if ours:
         measure_peers(conninfo, town, ours, options)
