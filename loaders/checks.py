@@ -5,7 +5,7 @@ from psycopg import Connection, sql
 from loaders.errors import LoadError
 from loaders.manifest import CollectionSource, KnownKeys
 from loaders.report import Check, Counts
-from loaders.staging import Table
+from loaders.table import Table
 
 LEAST_SHARE = 0.9
 # so many rejected rows are no share yet

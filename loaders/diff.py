@@ -5,12 +5,13 @@ from typing import LiteralString
 from psycopg import Connection, Cursor, sql
 
 from loaders.fingerprint import Known
+from loaders.grid import SEQUENCE_BITS
 from loaders.known import OutOfDateError, store_candidates
 from loaders.packages import Scope
 from loaders.report import REJECTS_SHOWN, Counts, Reject
 from loaders.shared import SharedObjects
-from loaders.spatial_key import SEQUENCE_BITS
-from loaders.staging import Staging, Table
+from loaders.staging import Staging
+from loaders.table import Table
 
 FOREIGN = """
 insert into staged_reject (collection, file, line, reason, raw, rule, feature)

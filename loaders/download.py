@@ -16,21 +16,10 @@ from loaders.partial import Part, Parts, Version, version_of
 from loaders.progress import megabytes
 from loaders.report import FileRecord
 from loaders.retries import Again, FetchPolicy, Retries, Stop
-from loaders.store import Known, StoredFile, has_digest, keep, recall, remember
+from loaders.store import Known, StoredFile, has_digest, keep, recall, remember, require_space
 from loaders.web import Web
 
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
-
-
-def require_space(store: Path, needed: int) -> None:
-    """Raises SourceError where the store's disk has less space left than is needed."""
-    free = shutil.disk_usage(store).free
-    if needed > free:
-        raise SourceError(
-            f"{store} has {megabytes(free)} free, what is to be fetched needs {megabytes(needed)}. "
-            "Free space there (`opennrw store prune` removes what former deliveries left), or set OPENNRW_HOME to a "
-            "folder on a larger disk."
-        )
 
 
 def find_fault(headers: Headers, version: Version, start: int) -> str | None:

@@ -14,7 +14,7 @@ from psycopg.errors import LockNotAvailable
 
 from loaders.binary_copy import HEADER, TRAILER, encode_fields, encode_rows
 from loaders.fingerprint import SIZE, Known
-from loaders.staging import Table
+from loaders.table import Table
 
 PAGES = 1024
 CANDIDATES = 1 << 17

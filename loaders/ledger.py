@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from loaders.errors import LoadError
 
 RECORDS = """
-select d.id, d.rollback_of, d.digest, l.inserted + l.updated + l.deleted > 0
+select d.id, d.rollback_of, d.digest, l.inserted + l.updated + l.deleted + l.handed_over > 0
 from provenance.load l join provenance.delivery d on d.id = l.delivery
 where l.collection = %(collection)s and d.status <> 'refused'
   and (d.packages is null or cardinality(%(packages)s::text[]) = 0 or d.packages && %(packages)s) order by d.id
@@ -19,7 +19,8 @@ DELIVERIES = """
 select count(*) over () as total, d.id, d.dataset, d.status, d.rollback_of, d.source, d.loader, d.started, d.finished,
   d.refusal, (select coalesce(json_object_agg(l.collection, json_build_object('read', l.read, 'inserted', l.inserted,
      'updated', l.updated, 'unchanged', l.unchanged, 'rejected', l.rejected, 'duplicate', l.duplicate,
-     'deleted', l.deleted, 'repaired', l.repaired, 'kept', l.kept) order by l.collection), '{}')
+     'deleted', l.deleted, 'repaired', l.repaired, 'kept', l.kept, 'handed_over', l.handed_over)
+     order by l.collection), '{}')
    from provenance.load l where l.delivery = d.id) as collections
 from provenance.delivery d
 where %(dataset)s::text is null or d.dataset = %(dataset)s

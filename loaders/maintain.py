@@ -15,7 +15,7 @@ from loaders import rebuild
 from loaders.locks import publishing
 from loaders.progress import Progress, Quiet
 from loaders.session import connect, explained
-from loaders.staging import Table, read_table
+from loaders.table import Table, read_table
 
 # some 5 % of the rows out of place: a page of 1,000 neighbours then reads some 50 blocks more
 LEAST_CORRELATION = 0.9

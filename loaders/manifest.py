@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from loaders.errors import LoadError, ManifestError
+from loaders.grid import GRID
 from loaders.strict_yaml import parse_yaml
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ class Strict(BaseModel):
 
 
 def _must_be_area(corners: tuple[float, ...]) -> tuple[float, ...]:
-    from loaders.spatial_key import GRID  # noqa: PLC0415 - numpy is for those who read rows
-
     if len(corners) != 4 or not (corners[0] < corners[2] and corners[1] < corners[3]):
         raise ValueError("must be west, south, east, north in EPSG:25832")
     if not all(low <= corner <= high for corner, low, high in zip(corners, GRID[:2] * 2, GRID[2:] * 2, strict=True)):

@@ -17,7 +17,7 @@ from loaders.checks import LEAST_SHARE
 from loaders.errors import InvalidDelivery
 from loaders.manifest import Manifest
 from loaders.report import Check
-from loaders.staging import Table
+from loaders.table import Table
 
 COUNTS = """
 select p.package, (select count(*) from {staged} s where starts_with(s.{column}, p.package)),

@@ -9,12 +9,12 @@ from psycopg.types.json import Jsonb
 
 from loaders import rebuild
 from loaders.fingerprint import Known
+from loaders.grid import SEQUENCE_BITS
 from loaders.known import confirm, remember, remember_ahead
 from loaders.manifest import Manifest
 from loaders.progress import Progress
 from loaders.report import Report
-from loaders.spatial_key import SEQUENCE_BITS
-from loaders.staging import Table
+from loaders.table import Table
 
 CHANNEL = "opennrw_publication"
 PUBLISHING = sql.SQL("%(delivery)s::bigint")

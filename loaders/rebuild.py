@@ -19,7 +19,7 @@ from psycopg.errors import LockNotAvailable
 from loaders.errors import LoadError
 from loaders.priority import is_lowered
 from loaders.session import connect_beside
-from loaders.staging import Table
+from loaders.table import Table
 
 MOST_BUILDERS = 4
 SWAP_ATTEMPTS = 600

@@ -1,6 +1,7 @@
 """The rows of schema provenance that tell of a delivery."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from psycopg import Connection
@@ -19,8 +20,9 @@ insert into provenance.file (delivery, name, url, size, sha256, listed, fetched)
 """
 LOAD = """
 insert into provenance.load
-  (delivery, collection, read, inserted, updated, unchanged, rejected, duplicate, deleted, repaired, kept)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+  (delivery, collection, read, inserted, updated, unchanged, rejected, duplicate, deleted, repaired, kept, handed_over)
+values (%(delivery)s, %(collection)s, %(read)s, %(inserted)s, %(updated)s, %(unchanged)s, %(rejected)s, %(duplicate)s,
+  %(deleted)s, %(repaired)s, %(kept)s, %(handed_over)s)
 """
 CHECKED = "insert into provenance.checked (delivery, collection, rule, passed, detail) values (%s, %s, %s, %s, %s)"
 REJECTS = """
@@ -56,20 +58,8 @@ def record_delivery(
         cursor.executemany(
             LOAD,
             [
-                (
-                    delivery,
-                    name,
-                    c.read,
-                    c.inserted,
-                    c.updated,
-                    c.unchanged,
-                    c.rejected,
-                    c.duplicate,
-                    c.deleted,
-                    c.repaired,
-                    c.kept,
-                )
-                for name, c in report.collections.items()
+                {"delivery": delivery, "collection": name, **asdict(counts)}
+                for name, counts in report.collections.items()
             ],
         )
         cursor.executemany(CHECKED, [(delivery, c.collection, c.rule, c.passed, c.detail) for c in report.checks])

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from psycopg import Connection, sql
 
 from loaders.errors import LoadError
+from loaders.grid import SEQUENCE_BITS
 from loaders.ledger import Record, read_records, trace
 from loaders.locks import publishing
 from loaders.manifest import Manifest, read_manifest
@@ -21,11 +22,14 @@ from loaders.publish import Publication, make_live
 from loaders.record import record_delivery
 from loaders.report import Counts, Report
 from loaders.session import connect, explained, wait_for_turn
-from loaders.spatial_key import SEQUENCE_BITS
-from loaders.staging import Staging, Table, read_table
+from loaders.staging import Staging
+from loaders.table import Table, read_table
 
 DELIVERY = "select dataset, status, rollback_of, refusal, packages from provenance.delivery where id = %s"
-CHANGES = "select collection, inserted, updated, deleted from provenance.load where delivery = %s order by collection"
+# what was handed over to another package is a row that another one took the place of, like one that was updated
+CHANGES = """
+select collection, inserted, updated + handed_over, deleted from provenance.load where delivery = %s order by collection
+"""
 RETURNING = """
 create temp table {staged} as
 select row_number() over (order by fid) as row, id, {columns}, geom, fid, delivery, digest

@@ -8,9 +8,9 @@ from typing import LiteralString
 
 from psycopg import Connection, sql
 
+from loaders.grid import SEQUENCE_BITS
 from loaders.packages import Scope
-from loaders.spatial_key import SEQUENCE_BITS
-from loaders.staging import Table
+from loaders.table import Table
 
 CLAIMS = "create temp table {claims} (id text, package text)"
 # in one delivery

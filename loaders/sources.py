@@ -8,13 +8,17 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from loaders.errors import SourceError
+from loaders.hosts import host_of
 from loaders.listing import MAX_LISTING, ListedFile, Listing, check_name, parse_listing
 from loaders.manifest import Manifest
 from loaders.retries import Again, Retries
-from loaders.web import Web, host_of
+
+if TYPE_CHECKING:
+    from loaders.web import Web
 
 MAX_FOLDERS = 500
 MAX_DEPTH = 8
@@ -103,7 +107,7 @@ def _refuse_doubles(files: list[ListedFile]) -> list[ListedFile]:
 class Site:
     """A download server, read folder by folder."""
 
-    web: Web
+    web: "Web"
     retries: Retries
 
     def find(self, url: str, manifest: Manifest) -> list[ListedFile]:

@@ -1,20 +1,12 @@
 """The place of a feature as an integer: a Hilbert code, so that neighbours in the plane are neighbours in the key.
 
-Cells of 4 m over the state, 16 bits per axis; `fid = code << 20 | sequence within the cell`.
 The server computes the same codes to cover a box.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-BITS = 16
-SIZE = 1 << BITS
-CELL = 4.0
-ORIGIN_EAST = 274_000.0
-ORIGIN_NORTH = 5_568_000.0
-SEQUENCE_BITS = 20
-# west, south, east, north
-GRID = (ORIGIN_EAST, ORIGIN_NORTH, ORIGIN_EAST + CELL * SIZE, ORIGIN_NORTH + CELL * SIZE)
+from loaders.grid import BITS, CELL, ORIGIN_EAST, ORIGIN_NORTH, SIZE
 
 
 def hilbert_codes(east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from loaders.errors import LoadError
+from loaders.errors import LoadError, SourceError
 from loaders.listing import ListedFile
+from loaders.progress import megabytes
 from loaders.report import FileRecord
 
 CHUNK = 1 << 20
@@ -175,3 +177,14 @@ def alone(store: Path) -> Iterator[None]:
                 "when that has ended."
             ) from None
         yield
+
+
+def require_space(store: Path, needed: int) -> None:
+    """Raises SourceError where the store's disk has less space left than is needed."""
+    free = shutil.disk_usage(store).free
+    if needed > free:
+        raise SourceError(
+            f"{store} has {megabytes(free)} free, what is to be fetched needs {megabytes(needed)}. "
+            "Free space there (`opennrw store prune` removes what former deliveries left), or set OPENNRW_HOME to a "
+            "folder on a larger disk."
+        )

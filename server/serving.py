@@ -13,9 +13,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.settings import Settings
-from server.workers import Received, Workers
+
+if TYPE_CHECKING:
+    from server.workers import Received
 
 READY_TIMEOUT = 60
 METRICS = "opennrw-metrics-"
@@ -63,6 +66,8 @@ def serve(settings: Settings, ready: Callable[[], None]) -> int | None:
 
     The workers read their settings from the environment. `ready` is called once, when /readyz answers.
     """
+    from server.workers import Workers  # noqa: PLC0415 - the web server's library is for those who serve
+
     check_port(settings.host, settings.port)
     over = threading.Event()
     watcher = threading.Thread(target=_announce, args=(settings, ready, over), daemon=True)
@@ -92,8 +97,10 @@ def _remove_stale_metrics(parent: Path) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[Received]:
+def _signals() -> Iterator["Received"]:
     """The signals that end the server, for as long as the block lasts; nohup's SIGHUP stays ignored."""
+    from server.workers import Received  # noqa: PLC0415
+
     received = Received()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from loaders.described import Described, Strict
 from loaders.errors import ManifestError
 from loaders.files.opening import READS
+from loaders.grid import GRID
 from loaders.home import own_folder
 from loaders.manifest import CollectionSource
-from loaders.spatial_key import GRID
 from loaders.strict_yaml import parse_yaml
 from loaders.tables import GeometryType, PropertyType, TableShape
 

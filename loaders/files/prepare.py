@@ -14,10 +14,10 @@ from loaders.files.crs import to_srid
 from loaders.files.description import NAME, find_text, path_of, read_collection, to_manifest
 from loaders.files.guess import survey
 from loaders.files.opening import READS, open_layer
+from loaders.grid import GRID
 from loaders.manifest import CollectionSource
 from loaders.progress import Progress
 from loaders.retries import DEFAULT_POLICY
-from loaders.spatial_key import GRID
 from loaders.store import StoredFile, in_use
 
 

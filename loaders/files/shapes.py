@@ -13,8 +13,8 @@ from loaders.area import Area
 from loaders.batch import Geometries, Sieve
 from loaders.files.crs import STORAGE, WORLD, false_east
 from loaders.geometry import RULE, multilines, multipoints, multipolygons, points_of
+from loaders.grid import GRID
 from loaders.recipe import ToGeometries
-from loaders.spatial_key import GRID
 from loaders.wkb import MAX_BYTES, is_flat, sizes, type_codes
 
 KINDS: dict[str, ToGeometries] = {

@@ -11,9 +11,9 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from loaders.described import Described, Strict, to_yaml
+from loaders.grid import GRID
 from loaders.home import own_folder
 from loaders.manifest import IDENTIFIER, CollectionSource
-from loaders.spatial_key import GRID
 from loaders.strict_yaml import read_named
 from loaders.tables import TableShape
 

@@ -126,7 +126,7 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
 
 
 def _told(counts: dict[str, int]) -> str:
-    shown = [f"{name} {counts[name]}" for name in console.COUNTS if counts.get(name)]
+    shown = [f"{name} {counts[name]}" for name in console.COUNTS if counts[name]]
     return ", ".join(shown) or "nothing"
 
 

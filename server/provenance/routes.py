@@ -20,7 +20,7 @@ select json_build_object(
      'sha256', f.sha256, 'listed', f.listed, 'fetched', f.fetched) order by f.name), '[]')
      from provenance.file f where f.delivery = d.id),
   'counts', (select row_to_json(l) from (select read, inserted, updated, unchanged, rejected, duplicate, deleted,
-     repaired, kept from provenance.load where delivery = d.id and collection = %(collection)s) l),
+     repaired, kept, handed_over from provenance.load where delivery = d.id and collection = %(collection)s) l),
   'checks', (select coalesce(json_agg(json_build_object('rule', c.rule, 'passed', c.passed, 'detail', c.detail)
      order by c.rule), '[]') from provenance.checked c where c.delivery = d.id and c.collection = %(collection)s)
 )::text::bytea

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from loaders import grid
 from loaders import spatial_key as loaders_key
 from server import spatial_key as server_key
 from server.catalogue import Collection, read_collections, read_service
@@ -70,12 +71,8 @@ def _columns(template: str, collection: str) -> dict[str, str]:
 
 def test_both_spatial_keys_agree() -> None:
     """The loaders number the features, the server covers boxes with the numbers."""
-    assert (server_key.ORIGIN_E, server_key.ORIGIN_N) == (loaders_key.ORIGIN_EAST, loaders_key.ORIGIN_NORTH)
-    assert (server_key.CELL, server_key.BITS, server_key.SEQUENCE_BITS) == (
-        loaders_key.CELL,
-        loaders_key.BITS,
-        loaders_key.SEQUENCE_BITS,
-    )
+    assert (server_key.ORIGIN_E, server_key.ORIGIN_N) == (grid.ORIGIN_EAST, grid.ORIGIN_NORTH)
+    assert (server_key.CELL, server_key.BITS, server_key.SEQUENCE_BITS) == (grid.CELL, grid.BITS, grid.SEQUENCE_BITS)
     rng = np.random.default_rng(16)
     east, north = rng.uniform(250_000, 560_000, 3000), rng.uniform(5_540_000, 5_850_000, 3000)
     east[:4], north[:4] = [274_000, 536_143.999, 536_144, 274_003.999], [5_568_000, 5_830_143.9, 5_830_144, 5_568_004]

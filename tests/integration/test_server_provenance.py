@@ -27,7 +27,7 @@ def test_the_document_tells_deliveries_files_counts_and_checks(client: httpx.Cli
     assert (file["name"], file["size"], file["listed"]) == ("größe <1>.zip", 4711, "2026-06-30")
     assert file["sha256"] == "0a" * 32
     counts = {"read": 10, "inserted": 5, "updated": 1, "unchanged": 1, "rejected": 2, "duplicate": 1}
-    assert delivery["counts"] == {**counts, "deleted": 0, "repaired": 0, "kept": 0}
+    assert delivery["counts"] == {**counts, "deleted": 0, "repaired": 0, "kept": 0, "handed_over": 0}
     assert delivery["checks"] == [{"rule": "at least 1 row", "passed": True, "detail": "found 10 <rows>"}]
     assert delivery["started"] == "2026-07-01T11:00:00+00:00"
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loaders.errors import ManifestError, SourceError
+from loaders.hosts import check_redirect, host_of
 from loaders.manifest import parse_manifest, read_manifest
 from loaders.partial import version_of
 from loaders.retries import FetchPolicy, parse_retry_after
 from loaders.sources import allowed_hosts
-from loaders.web import check_redirect, host_of
 from server.console import Amount, Bars, Lines, to_standing
 
 HOSTS = frozenset({"example.org", "example.org:8443"})

@@ -17,7 +17,9 @@ import shapely
 from loaders.errors import DeliveryRefused
 from loaders.example.options import ExampleOptions
 from loaders.example.write import write_cadastre
+from loaders.ledger import read_deliveries
 from loaders.report import Counts, Report
+from loaders.rollback import RollbackOptions, roll_back
 
 Load = Callable[..., Report]
 Connection = psycopg.Connection[Any]
@@ -192,6 +194,32 @@ def test_an_object_of_two_districts_is_live_once(
     write([USE], "Nutzung", "05117")
     assert load("alkis", folder, packages=("05117",), accept_shrink=True, **USES).collections["nutzung"].deleted == 1
     assert [row[0] for row in live()] == ["BNU", USE["oid"]]
+
+
+def test_what_was_handed_over_can_be_rolled_back(
+    load: Load, database_url: str, connection: Connection, write: Write, folder: Path
+) -> None:
+    """Nothing else changed in that delivery: the record of it is all that tells."""
+    border = USE | {"oid": "ANU"}
+    for package in ("05113", "05117"):
+        write([USE | {"oid": f"{package}NU"}, border], "Nutzung", package)
+    load("alkis", folder, **USES)
+    packages = "select id, paket from geobasis.nutzung order by id"
+    before = connection.execute(packages).fetchall()
+    assert ("ANU", "05113") in before
+    write([USE | {"oid": "05113NU"}], "Nutzung", "05113")
+    handed = load("alkis", folder, packages=("05113",), accept_shrink=True, **USES)
+    assert ("ANU", "05117") in connection.execute(packages).fetchall()
+
+    recorded = "select updated, handed_over from provenance.load where delivery = %s"
+    assert handed.delivery
+    assert connection.execute(recorded, [handed.delivery]).fetchall() == [(0, 1)]
+    newest = read_deliveries(connection, "alkis", 1)[0][0]
+    assert newest["collections"]["nutzung"]["handed_over"] == 1
+
+    undone = roll_back(handed.delivery, RollbackOptions(database_url))
+    assert undone.collections["nutzung"] == Counts(read=1, updated=1)
+    assert connection.execute(packages).fetchall() == before
 
 
 def test_a_district_replaces_its_own_objects(load: Load, connection: Connection, write: Write, folder: Path) -> None:
