@@ -9,6 +9,10 @@ import httpx
 import psycopg
 import pytest
 
+from loaders.example.options import ExampleOptions
+from loaders.example.write import write_deliveries
+from loaders.rollback import RollbackOptions, roll_back
+from loaders.run import LoadOptions, load_dataset
 from server.catalogue import read_collections
 from server.commands.shared import Database, load_delivery, read_settings
 from server.gazetteer import refresh
@@ -384,6 +388,37 @@ def test_what_changed_is_made_anew_and_nothing_else(url: str) -> None:
         connection.execute("update provenance.collection set version = version + 1 where collection = 'land'")
         refresh(url, collections)
         assert dict(connection.execute("select id, name from search.entry").fetchall()) == before
+
+
+def test_what_changed_alone_is_made_anew(database_url: str, tmp_path: Path) -> None:
+    collections = [each for each in read_collections(ROOT / "collections") if each.id == "adresse"]
+    # which of two houses is in the middle of a street is left to chance
+    entries = "select kind, key, name, part, place, words, place_words, weight, features, bbox from search.entry"
+    former, later = tmp_path / "former", tmp_path / "later"
+    for folder, changes in ((former, 0.0), (later, 0.1)):
+        write_deliveries(folder, ExampleOptions(addresses=500, changes=changes))
+
+    def load(folder: Path) -> int:
+        options = LoadOptions(database_url, tmp_path / "store", str(folder), accept_shrink=True)
+        return load_dataset("gebref", options).delivery or 0
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def content() -> list[str]:
+            return sorted(map(str, connection.execute(entries).fetchall()))
+
+        load(former)
+        refresh(database_url, collections)
+        found = [content()]
+        for change in (lambda: load(later), lambda: roll_back(2, RollbackOptions(database_url)), lambda: load(later)):
+            change()
+            assert refresh(database_url, collections) == ["adresse"]
+            found.append(content())
+            connection.execute("update search.collection set version = 0, delivery = null")
+            assert refresh(database_url, collections) == ["adresse"]
+            assert content() == found[-1]  # made as a whole
+    assert found[0] == found[2] != found[1] == found[3]
+    assert set(found[0]) & set(found[1])
 
 
 def test_a_load_by_command_and_the_job_after_a_publication_make_the_names(
