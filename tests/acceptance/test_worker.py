@@ -172,6 +172,7 @@ def test_up_runs_jobs_and_leaves_no_process_and_no_job_behind(
             opennrw("load", "gebref", "--from", str(example_deliveries), "--background", "--json").stdout
         )
         _wait_for(lambda: _job(opennrw, second["job"])["status"] == "running", lambda: _job(opennrw, second["job"]))
+        assert holder.execute("select count(*) from jobs.procrastinate_workers").fetchone() == (1,)
         running = _descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, log.read_text()

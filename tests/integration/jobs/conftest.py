@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
+import pyogrio.raw
 import pytest
+import shapely
 
 from server.jobs.app import connect_queue
 from server.jobs.enqueue import enqueue_load
@@ -154,3 +157,26 @@ def held_at(queue: Queue) -> Callable[[int, str], None]:
         queue.until(lambda: (queue.job(job_id)["step"] or "").startswith(step), lambda: queue.job(job_id))
 
     return wait
+
+
+@pytest.fixture
+def write_district(tmp_path: Path) -> Callable[[str], Path]:
+    """The GeoPackage of a district with one object of the cadastre; all in one folder."""
+    folder = tmp_path / "alkis"
+    folder.mkdir()
+
+    def write(district: str) -> Path:
+        path = folder / f"202601_gru_vereinf_{district}000_Nirgends_EPSG25832.gpkg"
+        columns = {
+            "oid": np.array([f"{district}NU"], object),
+            "aktualit": np.array(["2026-02-17"], "datetime64[D]"),
+            "nutzart": np.array(["Wald"], object),
+        }
+        pyogrio.raw.write(
+            path, shapely.to_wkb(np.array([shapely.box(420_000, 5_673_000, 420_020, 5_673_020)])),
+            list(columns.values()), np.array(list(columns)), geometry_type="Unknown", crs="EPSG:25832", driver="GPKG",
+            layer="Nutzung", layer_options={"GEOMETRY_NAME": "geometrie"},
+        )  # fmt: skip
+        return path
+
+    return write

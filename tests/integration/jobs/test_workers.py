@@ -39,6 +39,26 @@ def test_one_load_of_a_dataset_at_a_time_others_beside_it(
     assert [job["attempts"] for job in done] == [1, 1, 1]
 
 
+def test_packages_of_one_product_load_at_the_same_time(
+    queue: Any, start_worker: Start, publications_held: Hold, write_district: Callable[[str], Path]
+) -> None:
+    for district in ("05113", "05117"):
+        path = write_district(district)
+    whole = queue.load("alkis", path.parent, only=("nutzung",), accept_shrink=True)
+    with publications_held():
+        workers = [start_worker("--queues", "load", "--concurrency", "1") for _ in range(2)]
+        assert queue.wait(whole, "successful", "failed")["outcome"] == "enqueued"
+        packages = {tuple(job["packages"]): job["id"] for job in queue.jobs(dataset="alkis") if job["packages"]}
+        assert sorted(packages) == [("05113",), ("05117",)]
+        for job in packages.values():
+            queue.wait(job, "running")
+    done = [queue.wait(job, "successful", "failed") for job in packages.values()]
+    assert [job["outcome"] for job in done] == ["published", "published"]
+    assert max(job["started"] for job in done) < min(job["finished"] for job in done)
+    assert len({job["worker"] for job in done}) == len(workers)
+    assert queue.value("select array_agg(paket order by id) from geobasis.nutzung") == ["05113", "05117"]
+
+
 @pytest.mark.parametrize("with_its_job", [False, True], ids=["the worker", "the worker and the job's process"])
 def test_after_kill_9_another_worker_takes_the_job_over(
     queue: Any,
