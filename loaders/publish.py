@@ -12,6 +12,7 @@ from loaders.fingerprint import Known
 from loaders.grid import SEQUENCE_BITS
 from loaders.known import confirm, remember, remember_ahead
 from loaders.manifest import Manifest
+from loaders.measure import Measures, foresee, measure
 from loaders.progress import Progress
 from loaders.report import Report
 from loaders.table import Table
@@ -56,13 +57,6 @@ select o.fid, s.id, {staged_columns}, {made_by}, o.digest, s.geom
 from {outcome} o join {staged} s using (row) where o.outcome <> 'deleted'
 order by 1
 """
-EXTENT = """
-select count(*), case when count(*) > 0 then
-    array[ST_XMin(ST_Extent(geom)), ST_YMin(ST_Extent(geom)), ST_XMax(ST_Extent(geom)), ST_YMax(ST_Extent(geom))] end,
-  coalesce(max(ST_XMax(geom) - ST_XMin(geom)) / 2, 0), coalesce(max(ST_YMax(geom) - ST_YMin(geom)) / 2, 0),
-  min({date}), max({date})
-from {target}
-"""
 STATE = """
 insert into provenance.collection as c
   (collection, dataset, version, delivery, published, features, bbox, half_width, half_height, first_date, last_date)
@@ -79,10 +73,6 @@ REBUILD_FROM = 20_000
 REBUILD_SHARE = 0.3
 # planner's statistics are renewed with the publication from this share of changed rows on; else maintenance does it
 ANALYZE_SHARE = 0.1
-
-
-# what provenance.collection says of a table's content
-Measures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -137,7 +127,7 @@ def build_ahead(
             progress.step("index", None)
             target = rebuild.new_table(table)
             with publication.report.timed("index"), rebuild.indexing(connection, table):
-                measures = _measure(connection, target, manifest.collections[table.collection].date)
+                measures = measure(connection, target, manifest.collections[table.collection].date)
                 remembered = table.collection in publication.known and remember_ahead(connection, table, target)
                 built[table.collection] = Built(measures, remembered)
     return built
@@ -153,7 +143,7 @@ def make_live(
     """Bring the outcome of each table into effect, the last thing in the caller's transaction, and tell the servers."""
     rebuilt = []
     for table in tables:
-        target, built = table.live, publication.built.get(table.collection)
+        target, built, reach = table.live, publication.built.get(table.collection), None
         if built:
             rebuild.add_keys(connection, table)
             rebuilt.append(table)
@@ -163,9 +153,10 @@ def make_live(
             rebuilt.append(table)
             target = rebuild.new_table(table)
         else:
+            reach = None if table.collection in publication.first else foresee(connection, table)
             _amend(connection, table, publication)
         date = manifest.collections[table.collection].date
-        measures = built.measures if built else _measure(connection, target, date)
+        measures = built.measures if built else measure(connection, target, date, reach)
         version = _update_state(connection, table, manifest, publication.values, measures)
         if built and built.remembered:
             confirm(connection, table)
@@ -229,14 +220,6 @@ def _run(
         bits=sql.Literal(SEQUENCE_BITS),
     )
     return connection.execute(query, publication.values).rowcount
-
-
-def _measure(connection: Connection, target: sql.Identifier, date: str | None) -> Measures:
-    # a statement of its own, because several processes read for a select, never for an insert
-    query = sql.SQL(EXTENT).format(target=target, date=sql.Identifier(date) if date else sql.SQL("null::date"))
-    found = connection.execute(query).fetchone()
-    assert found  # noqa: S101 - an aggregate gives a row
-    return dict(zip(("features", "bbox", "half_width", "half_height", "first_date", "last_date"), found, strict=True))
 
 
 def _update_state(
