@@ -66,7 +66,11 @@ def compose(name: str, layer: Layer, seen: Survey, wishes: Wishes) -> tuple[str,
     place = find_place(layer, seen, wishes, coordinates)
     profiles = {n: seen.columns[n] for n in layer.columns if not (len(coordinates) == 1 and n == coordinates[0])}
     key = _key(layer, seen, wishes)
-    if key and key.lower() == "id":
+    if not profiles:
+        raise refused(
+            layer.path, "has nothing but geometries. Give each row a column more, such as a number.", "columns"
+        )
+    if key and key.lower() == "id" and len(profiles) > 1:
         profiles.pop(key, None)  # every feature has it as its id
     kinds = {n: _kind(layer, seen, n, coordinates) for n in profiles}
     names = to_names(list(profiles))
