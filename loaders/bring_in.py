@@ -120,9 +120,8 @@ class Load:
             self.report.checks.append(unpacked.check(self.manifest))
             self.options.progress.step("stage", None)
             with self.report.timed("stage"), staging.receiving():
-                context = Context(
-                    self.manifest, unpacked.files, tuple(staging.tables), staging, unpacked.origins, staging.read_areas
-                )
+                wanted, live = tuple(staging.tables), (staging.read_areas, staging.find_shapes)
+                context = Context(self.manifest, unpacked.files, wanted, staging, unpacked.origins, *live)
                 _loader(self.manifest.layout)(context)
             self.report.checks += context.checks
 

@@ -84,8 +84,9 @@ def find_refusals(checks: list[Check], official: bool, accept_shrink: bool) -> l
 def _check_numbers(connection: Connection, table: Table, source: CollectionSource, counts: Counts) -> list[Check]:
     live = _count_live(connection, table)
     usable, name = counts.usable, table.collection
+    absent = source.min == 0 and not counts.read
     return [
-        Check(name, "usable", usable > 0, f"{usable} of {counts.read} rows can be used"),
+        Check(name, "usable", usable > 0 or absent, f"{usable} of {counts.read} rows can be used"),
         Check(
             name,
             "rejected",

@@ -29,6 +29,15 @@ class Area:
     live: bool
 
 
+@dataclass(frozen=True)
+class Shape:
+    """An area in EPSG:25832: EWKB and the centre of its envelope."""
+
+    ewkb: bytes
+    east: float
+    north: float
+
+
 class Staging(Protocol):
     """Where rows go before they are compared with what is live."""
 
@@ -70,7 +79,8 @@ class Context:
     """A delivery's unpacked files by name, the collections asked for, and where their rows go.
 
     `origins`: the delivered file, such as an archive, that each of the files was in, by its name. `read_areas`: the
-    areas of a collection of boundaries, see staging. `checks`: takes what the report says besides.
+    areas of a collection of boundaries, see staging. `find_shapes`: the live areas of a collection whose column is one
+    of some keys, by these. `checks`: takes what the report says besides.
     """
 
     manifest: Manifest
@@ -79,4 +89,5 @@ class Context:
     staging: Staging
     origins: Mapping[str, str] = field(default_factory=dict)
     read_areas: Callable[[str], list[Area]] = lambda _: []
+    find_shapes: Callable[[str, str, Sequence[str]], dict[str, Shape]] = lambda *_: {}
     checks: list[Check] = field(default_factory=list)

@@ -18,8 +18,6 @@ COLLECTIONS = "collections"
 class Described(Manifest):
     """A manifest that YAML was made into. `reader`: the folder of loaders/ whose `load` reads it. `tables` are made
     when it is loaded, and `documents`, the YAML of the collections by their ids, are written once it is live.
-
-    `joined`: collections whose areas become those of its features.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,7 +25,6 @@ class Described(Manifest):
     reader: str
     tables: tuple[TableShape, ...]
     documents: dict[str, str]
-    joined: tuple[str, ...] = ()
 
     @property
     def layout(self) -> str:

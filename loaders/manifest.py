@@ -60,18 +60,20 @@ class KnownKeys(Strict):
 class CollectionSource(Strict):
     """Where a collection's rows come from, and what must hold for them.
 
-    `min`: features in the whole state at least; `key`: the column that tells rows apart; `columns`: name to type, in a
-    Shape file in upper case and cut to ten characters (`verbatim`: text, also where a file has it as a number);
-    `optional`: those that only some editions have; `layer`: its name in the files, for Shape files as a pattern;
-    `made`: columns of the table that the loader makes, as far as `date` names them;
+    `min`: features in the whole state at least; 0: a delivery may lack the collection's layers; `key`: the column that
+    tells rows apart; `columns`: name to type, in a Shape file in upper case and cut to ten characters (`verbatim`:
+    text, also where a file has it as a number); `optional`: those that only some editions have; `tolerant`: further
+    ones of a Shape file are named in the report and left out; `layer`: its name in the files, for Shape files as a
+    pattern; `made`: columns of the table that the loader makes, as far as `date` names them;
     `mixed`: texts that are not UTF-8 are cp1252, for some publishers' tables have rows of both; `date`: the
     column that says how current a row is; `since`: the year before which no date can lie; `rejected`: the largest share
     of rows that may be rejected, see checks.FEW_REJECTS; `volatile`: columns of the table whose change alone is no
     change of the feature, such as the date of the delivery in every row.
     """
 
-    min: int = Field(ge=1)
+    min: int = Field(ge=0)
     key: Identifier
+    tolerant: bool = False
     columns: Columns = Field(min_length=1)
     optional: Columns = Field(default_factory=dict)
     made: tuple[Identifier, ...] = Field(default=(), strict=False)
@@ -114,6 +116,7 @@ class Manifest(Strict):
     `file` matches the whole name of a delivered file; where it has a group `edition`, only the newest edition counts.
     `reads` are the suffixes of the members that a loader reads; `ignored` names layers that are not loaded, and why.
     `area` is west, south, east, north in EPSG:25832: rows outside are rejected.
+    `joined`: collections whose areas become those of its features.
     """
 
     dataset: str = Field(pattern=IDENTIFIER)
@@ -126,6 +129,7 @@ class Manifest(Strict):
     area: Annotated[tuple[float, ...], AfterValidator(_must_be_area)] = Field(strict=False)
     collections: dict[str, CollectionSource] = Field(min_length=1)
     ignored: dict[str, str] = Field(default_factory=dict)
+    joined: tuple[str, ...] = Field(default=(), strict=False)
     packages: Packages | None = None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What is joined to a collection of boundaries, joined anew from the files that were loaded last."""
+"""What is joined to a collection of areas, joined anew from the files that were loaded last."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from psycopg import Connection
 
-from loaders.described import described, read_described
+from loaders.described import described
 from loaders.errors import LoadError
+from loaders.manifest import datasets, read_manifest
 from loaders.report import FileRecord, Report
 from loaders.run import LoadOptions, load_dataset
 from loaders.session import connect
@@ -28,7 +29,7 @@ def rejoin(boundaries: str, options: LoadOptions) -> Iterator[Report]:
 
     `options` say where; their source is not used. Raises LoadError, also where a file is no longer kept.
     """
-    joined = [name for name in described() if boundaries in read_described(name).joined]
+    joined = [name for name in (*datasets(), *described()) if boundaries in read_manifest(name).joined]
     if not joined:
         return
     with closing(connect(options.database_url, "rejoin")) as connection:

@@ -76,8 +76,8 @@ def _bring_in(
     wait_for_turn(connection, report, options.progress)
     sources, wanted = manifest.collections, manifest.select(options.only)
     tables = {name: read_table(connection, name, sources[name].volatile) for name in wanted}
-    # what YAML describes may have changed, and the areas that it is joined to
-    anew = options.dry_run or isinstance(manifest, Described)
+    # what YAML describes may have changed, and the areas that a product is joined to
+    anew = options.dry_run or isinstance(manifest, Described) or bool(manifest.joined)
     if not anew and is_known(connection, wanted, digest, packages):
         report.status = "unchanged"
         return

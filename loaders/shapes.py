@@ -22,7 +22,7 @@ from loaders.errors import InvalidDelivery
 from loaders.fingerprint import Mask, Prints
 from loaders.manifest import CollectionSource, Manifest
 from loaders.recipe import TEXTS, Recipe, listed, nulls, take_ids
-from loaders.report import Reject
+from loaders.report import Check, Reject
 from loaders.shapefile import Parts, find_encoding, open_parts, read_false_east
 from loaders.values import parse_dates, parse_integers, parse_numbers, parse_texts
 
@@ -50,9 +50,14 @@ def find_layers(context: Context) -> dict[str, list[Path]]:
                 found[collection].append(path.stem.lower())
     parts = {name.lower(): path for name, path in context.files.items()}
     return {
-        name: [_whole(layer, name, parts, context.wanted) for layer in layers or [str(sources[name].layer)]]
+        name: [_whole(layer, name, parts, context.wanted) for layer in layers or _required(sources[name])]
         for name, layers in found.items()
     }
+
+
+def _required(source: CollectionSource) -> list[str]:
+    """What is missed where no layer of a collection came."""
+    return [str(source.layer)] if source.min else []
 
 
 def _recognise(path: Path, manifest: Manifest) -> str:
@@ -141,6 +146,9 @@ def _stage(context: Context, collection: str, path: Path, recipe: Recipe) -> Non
         false_east = read_false_east(path)
         parts = open_parts(path, recipe.kind)
         _require_columns(path, source, parts.table.columns)
+        if further := _further(source, parts.table.columns):
+            told = f"{path.name} has in addition {listed(further)}, which are not loaded"
+            context.checks.append(Check(collection, "further", True, told))
         context.staging.count(collection, parts.table.count_live())
         encoding = MIXED if source.mixed else find_encoding(path, parts.table)
         readers = pyogrio.__version__, pyogrio.__gdal_version__
@@ -189,10 +197,10 @@ def quietly() -> Iterator[None]:
 
 
 def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column, ...]) -> None:
-    known = {_in_file(name): kind for name, kind in (source.columns | source.optional).items()}
+    known = _known(source)
     present = {column.name.upper(): column.kind for column in columns}
     missing = [_in_file(name) for name in source.columns if _in_file(name) not in present]
-    unknown = [name for name in present if name not in known]
+    unknown = [] if source.tolerant else _further(source, columns)
     other = [
         f"{name} ({kind}, not {' or '.join(FITTING[known[name]])})"
         for name, kind in present.items()
@@ -206,6 +214,17 @@ def _require_columns(path: Path, source: CollectionSource, columns: tuple[Column
             f"{path.name} {described}; the loader knows the columns {', '.join(known)}. "
             "If the publisher changed the layout, the loader, its table and its collection must follow.",
         )
+
+
+def _known(source: CollectionSource) -> dict[str, str]:
+    """Types of the manifest's columns by their names in the file."""
+    return {_in_file(name): kind for name, kind in (source.columns | source.optional).items()}
+
+
+def _further(source: CollectionSource, columns: tuple[Column, ...]) -> list[str]:
+    """The file's columns that the manifest does not know."""
+    known = _known(source)
+    return [column.name.upper() for column in columns if column.name.upper() not in known]
 
 
 def _in_file(name: str) -> str:

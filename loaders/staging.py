@@ -12,7 +12,7 @@ from psycopg.copy import QueuedLibpqWriter
 
 from loaders.batch import Batch, Mask
 from loaders.binary_copy import HEADER, TRAILER, digest_fields, encode_fields, encode_rows
-from loaders.context import Area
+from loaders.context import Area, Shape
 from loaders.errors import InvalidDelivery, LoadError
 from loaders.fingerprint import Known, Prints, salt, to_uuids
 from loaders.manifest import Manifest
@@ -47,6 +47,10 @@ from (
   select kn, gn, stand, geom, null::timestamptz as valid_to from {live}
   union all select kn, gn, stand, geom, valid_to from {history}
 ) a order by valid_to desc nulls first, kn
+"""
+SHAPES = """
+select {column}, ST_AsEWKB(geom, 'NDR'), (ST_XMin(geom) + ST_XMax(geom)) / 2, (ST_YMin(geom) + ST_YMax(geom)) / 2
+from {live} where {column} = any(%s) and geom is not null order by fid
 """
 
 
@@ -127,6 +131,14 @@ class Staging:
         """Where PostGIS puts a point of one EPSG code in another one."""
         self._end()
         return place(self.connection, srid, point, target)
+
+    def find_shapes(self, collection: str, column: str, keys: Sequence[str]) -> dict[str, Shape]:
+        """The live areas of a collection whose column is one of the keys, by these."""
+        self._end()
+        names = {"column": sql.Identifier(column), "live": sql.Identifier("geobasis", collection)}
+        with self.connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(sql.SQL(SHAPES).format(**names), [list(keys)])
+            return {key: Shape(*rest) for key, *rest in rows}
 
     def write(self, collection: str, batch: Batch, rejects: Sequence[Reject]) -> None:
         """Take the next rows of a collection."""

@@ -2,18 +2,19 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import shapely
 
+from loaders.example.districts import make_lists
+from loaders.example.landscape import make_landscape, make_protected
+from loaders.example.layers import Archives, Layer
+from loaders.example.network import make_network
 from loaders.example.options import ExampleOptions
 from loaders.example.region import Region, make_region
-from loaders.example.shapefile import LINE, POINT, POLYGON, Field, Polygons, ShapefileWriter
-from loaders.example.write import file_index, pack, utf8, write_index
+from loaders.example.write import file_index, pack, write_index
 
-KINDS = {0: POINT, 1: LINE, 2: POLYGON}  # by the dimension of shapes
 ZONE = 1_500.0  # metres
 LAND_VALUES = {"W": (180, 420), "MI": (150, 300), "GE": (40, 110), "LF": (2, 9)}
 
@@ -24,27 +25,6 @@ ACCIDENT_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One Shape file: a column for each of the fields, with a width in bytes, and a row for each shape."""
-
-    name: str
-    fields: dict[str, int]
-    shapes: list[shapely.Geometry]
-    rows: list[tuple[str, ...]]
-
-    def write(self, folder: Path, options: ExampleOptions) -> None:
-        fields = [Field(name, "C", width) for name, width in self.fields.items()]
-        kind = KINDS[int(shapely.get_dimensions(self.shapes[0]))]
-        with ShapefileWriter(folder / f"{self.name}.shp", fields, options.date, kind) as writer:
-            columns = [utf8(list(texts)) for texts in zip(*self.rows, strict=True)]
-            writer.write(Polygons.from_geometries(self.shapes), columns)
-
-
-Write = Callable[[Path, ExampleOptions], None]
-Archives = Iterator[tuple[str, Write]]
-
-
 def write_products(to: Path, options: ExampleOptions) -> dict[str, Path]:
     """Writes them below `to`; the folder of each dataset."""
     region = make_region(options)
@@ -52,11 +32,16 @@ def write_products(to: Path, options: ExampleOptions) -> dict[str, Path]:
     for dataset, (title, make) in PRODUCTS.items():
         folder = folders[dataset] = to / dataset
         folder.mkdir(parents=True, exist_ok=True)
+        files: list[Path] = []
         for archive, write in make(region, options):
             with tempfile.TemporaryDirectory(dir=to) as scratch:
                 write(Path(scratch), options)
-                pack(Path(scratch), folder / archive, options)
-        write_index(folder / "index.json", file_index(title, sorted(folder.glob("*.zip")), options))
+                if archive.endswith(".zip"):
+                    pack(Path(scratch), folder / archive, options)
+                else:
+                    (Path(scratch) / archive).replace(folder / archive)
+            files.append(folder / archive)
+        write_index(folder / "index.json", file_index(title, sorted(files), options))
     return folders
 
 
@@ -155,7 +140,11 @@ def _cut(shape: shapely.Geometry) -> list[shapely.Geometry]:
 
 
 PRODUCTS: dict[str, tuple[str, Callable[[Region, ExampleOptions], Archives]]] = {
+    "basis_dlm": ("Digitales Basis-Landschaftsmodell", make_landscape),
     "bodenrichtwert": ("Bodenrichtwerte", _land_values),
+    "gemarkung": ("Katasterämter, Gemarkungen und Fluren", make_lists),
     "schulen": ("Schulen in Nordrhein-Westfalen", _schools),
+    "schutzgebiete": ("Landschaftsinformationssammlung LINFOS", make_protected),
+    "strassennetz": ("Straßennetz Straßen.NRW", make_network),
     "unfaelle": ("Unfallatlas", _accidents),
 }

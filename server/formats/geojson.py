@@ -36,7 +36,7 @@ def geometry_member(name: str, geometry: sql.Composable | None, crs: Crs) -> sql
     if geometry is None:
         return sql.Literal(f',"{name}":null')
     member, decimals = sql.Literal(f',"{name}":'), sql.Literal(crs.decimals)
-    return sql.SQL("{}, ST_AsGeoJSON({}, {}, 0)").format(member, geometry, decimals)
+    return sql.SQL("{}, coalesce(ST_AsGeoJSON({}, {}, 0), 'null')").format(member, geometry, decimals)
 
 
 def properties_expression(layer: Layer) -> sql.Composable:

@@ -38,7 +38,7 @@ def test_a_good_one() -> None:
         ("{min: 1,", "{min: 1, mn: 2,", "line 9: collections.eins.mn: unknown key; remove it or correct its spelling"),
         ("title: Muster", "titel: Muster", "line 3: titel: unknown key"),
         ("version: 1", "version: '1'", "line 2: version: Input should be a valid integer"),
-        ("{min: 1,", "{min: 0,", "line 9: collections.eins.min: Input should be greater than or equal to 1"),
+        ("{min: 1,", "{min: -1,", "line 9: collections.eins.min: Input should be greater than or equal to 0"),
         ("{min: 1,", "{layer: a,", "line 9: collections.eins.min: Field required"),
         (
             "{oi: text}",
