@@ -116,6 +116,9 @@ def transformer(source: int, target: int) -> Transformer:
 
 # Segments per side of a box that is transformed by its outline: a side is smooth, and its bulge between them is known
 STEPS = 4
+SIDES = tuple(slice(i * STEPS, (i + 1) * STEPS + 1) for i in range(4))
+# Places in the outline of each point of a side between its ends, and of the two beside it
+INNER = tuple((i - 1, i, i + 1) for side in SIDES for i in range(side.start + 1, side.stop - 1))
 
 
 @dataclass(frozen=True)
@@ -135,20 +138,18 @@ def to_frame(box: Box, source: int, target: int) -> Frame:
     if source == target:
         return Frame(box, box)
     x, y = transformer(source, target).transform(*_outline(box))
-    sides = [slice(i * STEPS, (i + 1) * STEPS + 1) for i in range(4)]
-    south, east, north, west = sides
+    south, east, north, west = SIDES
     dx, dy = _bulge(x), _bulge(y)
-    inner = Box(max(x[west]), max(y[south]), min(x[east]), min(y[north])).grown(-dx, -dy)
+    inner = Box(max(x[west]) + dx, max(y[south]) + dy, min(x[east]) - dx, min(y[north]) - dy)
     thin = inner.xmin >= inner.xmax or inner.ymin >= inner.ymax
-    return Frame(Box(min(x), min(y), max(x), max(y)).grown(dx, dy), None if thin else inner)
+    return Frame(Box(min(x) - dx, min(y) - dy, max(x) + dx, max(y) + dy), None if thin else inner)
 
 
 def _bulge(values: list[float]) -> float:
     """How far the sides, smooth curves, can leave the range of points taken from them at equal steps: an eighth of the
     second difference, doubled because that varies along a curve.
     """
-    sides = (values[i * STEPS : (i + 1) * STEPS + 1] for i in range(4))
-    return max([abs(a - 2 * b + c) for s in sides for a, b, c in zip(s, s[1:], s[2:], strict=False)]) / 4
+    return max([abs(values[a] - 2 * values[b] + values[c]) for a, b, c in INNER]) / 4
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ Neighbours in space are neighbours in the key, so a box is a few ranges of it an
 key order and stops when it is full.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from server.crs import Box
 
@@ -17,6 +17,7 @@ MAX_CELL = (1 << BITS) - 1
 MAX_RANGES = 32
 
 BLOCK_BITS = 3  # cells of a box are taken from blocks of 8 by 8
+LAST = (1 << BLOCK_BITS) - 1
 MAX_CELLS = 128  # of a box: many enough to follow its outline, few enough to be counted in microseconds
 
 
@@ -90,8 +91,7 @@ def covering(box: Box, max_ranges: int = MAX_RANGES) -> tuple[tuple[int, int], .
     taken as small as the box has at most MAX_CELLS of them. Kept, because who pages through a box asks for it again.
     """
     x0, x1, y0, y1, shift = _cells(box)
-    places = _places(x0, x1, y0, y1, BITS - shift)
-    ranges = _runs(places)
+    ranges = _ranges(x0, x1, y0, y1, BITS - shift)
     if len(ranges) > max_ranges:
         ranges = _joined(ranges, max_ranges)
     return tuple(_to_fids(ranges, shift))
@@ -115,13 +115,12 @@ def sharpened(box: Box, ranges: list[tuple[int, int]], *, backward: bool) -> lis
     place = (high if backward else low) >> bits
     x, y, state = locate(place, BITS - shift)
     x0, x1, y0, y1 = _at_level(box, shift - BLOCK_BITS)
-    west, south = x << BLOCK_BITS, y << BLOCK_BITS
-    columns = BLOCKS[state][max(x0 - west, 0) : max(x1 - west + 1, 0)]
+    runs = _runs(state, *_within(x0, x1, x << BLOCK_BITS), *_within(y0, y1, y << BLOCK_BITS))
     first = place << 2 * BLOCK_BITS
-    parts = {first | part for column in columns for part in column[max(y0 - south, 0) : max(y1 - south + 1, 0)]}
+    parts = [(first | start, first | end) for start, end in runs]
     pieces = [
         (max(start, low), min(end, high))
-        for start, end in _to_fids(_runs(parts), shift - BLOCK_BITS)
+        for start, end in _to_fids(parts, shift - BLOCK_BITS)
         if start <= high and end >= low
     ]
     rest = (low, (place << bits) - 1) if backward else ((place + 1) << bits, high)
@@ -130,6 +129,7 @@ def sharpened(box: Box, ranges: list[tuple[int, int]], *, backward: bool) -> lis
     return [*pieces, *([rest] if rest[0] <= rest[1] else []), *ranges[1:]]
 
 
+@lru_cache(maxsize=1024)
 def _cells(box: Box) -> tuple[int, int, int, int, int]:
     """First and last column and row of the cells that cover a box, and how many levels they lie above the finest."""
     x0, x1, y0, y1 = _at_level(box, 0)
@@ -144,11 +144,19 @@ def _at_level(box: Box, shift: int) -> tuple[int, int, int, int]:
     return *columns, cell(box.ymin, ORIGIN_N) >> shift, cell(box.ymax, ORIGIN_N) >> shift
 
 
-def _runs(places: set[int]) -> list[tuple[int, int]]:
-    """First and last of places that follow each other."""
-    lows = sorted([place for place in places if place - 1 not in places])
-    highs = sorted([place for place in places if place + 1 not in places])
-    return list(zip(lows, highs, strict=True))
+def _within(low: int, high: int, start: int) -> tuple[int, int]:
+    """The part of columns or rows that lies in the block beginning there, counted from it; 0 and -1 where none does."""
+    first, last = max(low - start, 0), min(high - start, LAST)
+    return (first, last) if first <= last else (0, -1)
+
+
+@cache
+def _runs(state: int, x0: int, x1: int, y0: int, y1: int) -> tuple[tuple[int, int], ...]:
+    """First and last of places that follow each other, of a rectangle of cells within a block; there are 5,184."""
+    places = sorted(place for column in BLOCKS[state][x0 : x1 + 1] for place in column[y0 : y1 + 1])
+    lows = [place for place in places if place - 1 not in places]
+    highs = [place for place in places if place + 1 not in places]
+    return tuple(zip(lows, highs, strict=True))
 
 
 def _to_fids(ranges: list[tuple[int, int]], shift: int) -> list[tuple[int, int]]:
@@ -156,19 +164,33 @@ def _to_fids(ranges: list[tuple[int, int]], shift: int) -> list[tuple[int, int]]
     return [(low << bits, (high + 1 << bits) - 1) for low, high in ranges]
 
 
-def _places(x0: int, x1: int, y0: int, y1: int, levels: int) -> set[int]:
-    """Places along the curve of the cells of a rectangle; their coordinates have so many bits."""
-    places: set[int] = set()
+def _ranges(x0: int, x1: int, y0: int, y1: int, levels: int) -> list[tuple[int, int]]:
+    """Places along the curve of the cells of a rectangle, first and last of those that follow each other; the cells'
+    coordinates have so many bits.
+    """
+    parts: list[tuple[int, int]] = []
     for column in range(x0 >> BLOCK_BITS, (x1 >> BLOCK_BITS) + 1):
-        west = column << BLOCK_BITS
-        xs = slice(max(x0 - west, 0), x1 - west + 1)
+        columns = _within(x0, x1, column << BLOCK_BITS)
         for row in range(y0 >> BLOCK_BITS, (y1 >> BLOCK_BITS) + 1):
-            south = row << BLOCK_BITS
-            ys = slice(max(y0 - south, 0), y1 - south + 1)
             place, state = descend(column, row, levels - BLOCK_BITS)
             first = place << 2 * BLOCK_BITS
-            places.update([first | inside for inner in BLOCKS[state][xs] for inside in inner[ys]])
-    return places
+            runs = _runs(state, *columns, *_within(y0, y1, row << BLOCK_BITS))
+            parts += [(first | low, first | high) for low, high in runs]
+    parts.sort()
+    return _merged(parts)
+
+
+def _merged(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, without those that follow each other at once, as from block to block."""
+    ranges: list[tuple[int, int]] = []
+    start, end = parts[0]
+    for low, high in parts:
+        if low > end + 1:
+            ranges.append((start, end))
+            start = low
+        end = high
+    ranges.append((start, end))
+    return ranges
 
 
 def _joined(ranges: list[tuple[int, int]], max_ranges: int) -> list[tuple[int, int]]:

@@ -85,18 +85,24 @@ def _square(box: Box) -> float:
 
 def key_ranges(areas: tuple[Area, ...], state: State, cursor: Cursor, limit: int) -> list[tuple[int, int]]:
     """Ranges of fid that hold the areas' features, from the cursor on, in reading order, without overlaps."""
-    ranges: list[tuple[int, int]] = []
     grown = [area.outer.grown(state.half_width + 1, state.half_height + 1) for area in areas]
-    for low, high in sorted(found for box in grown for found in covering(box)):
-        if ranges and low <= ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
-        else:
-            ranges.append((low, high))
+    ranges = list(covering(grown[0])) if len(grown) == 1 else _united(grown)
     if cursor.backward:
         ranges = [(low, min(high, cursor.fid)) for low, high in reversed(ranges) if low <= cursor.fid]
     else:
         ranges = [(max(low, cursor.fid), high) for low, high in ranges if high >= cursor.fid]
     return _sharpened(ranges, grown[0], state, limit, cursor) if len(grown) == 1 else ranges
+
+
+def _united(boxes: list[Box]) -> list[tuple[int, int]]:
+    """Ranges that hold what several boxes cover."""
+    ranges: list[tuple[int, int]] = []
+    for low, high in sorted(found for box in boxes for found in covering(box)):
+        if ranges and low <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
+        else:
+            ranges.append((low, high))
+    return ranges
 
 
 def _sharpened(
