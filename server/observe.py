@@ -155,8 +155,8 @@ class Observe:
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                own = any(name == CSP for name, _ in message["headers"])
-                message["headers"] = [*message["headers"], *(pair for pair in common if not own or pair[0] != CSP)]
+                headers = message["headers"]
+                message["headers"] = [*headers, *(_without_policy(common) if CSP in dict(headers) else common)]
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
             await send(message)
@@ -182,9 +182,14 @@ class Observe:
             )
 
 
+def _without_policy(headers: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
+    """Of an answer that has its own."""
+    return [pair for pair in headers if pair[0] != CSP]
+
+
 def accepts_coding(scope: Scope) -> bool:
     """Whether the client says which content codings it takes."""
-    return any(name == b"accept-encoding" for name, _ in scope["headers"])
+    return b"accept-encoding" in dict(scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

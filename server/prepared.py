@@ -104,11 +104,17 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         await self._answer()
 
     async def _answer(self) -> pq.abc.PGresult:
+        """The last result of what was sent. Raises where it is an error."""
         try:
-            return await self._read()
+            result = await self._listener.result()
         except asyncio.CancelledError:
             await self._abandon()
             raise
+        if result is None:
+            raise psycopg.InternalError("the server's answer holds no result")
+        if result.status in FAILED:
+            raise errors.error_from_result(result)
+        return result
 
     async def _abandon(self) -> None:
         """Stop the statement that runs and take what is left of its answer; who does not obey is closed."""
@@ -121,15 +127,6 @@ class PreparingConnection(psycopg.AsyncConnection[TupleRow]):
         except (psycopg.Error, TimeoutError, asyncio.CancelledError):
             self._listener.stop()
             self.pgconn.finish()
-
-    async def _read(self) -> pq.abc.PGresult:
-        """The last result of what was sent. Raises where it is an error."""
-        result = await self._listener.result()
-        if result is None:
-            raise psycopg.InternalError("the server's answer holds no result")
-        if result.status in FAILED:
-            raise errors.error_from_result(result)
-        return result
 
 
 class _Listener:

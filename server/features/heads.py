@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import format_datetime
+from functools import lru_cache
 
 import orjson
 
@@ -45,9 +46,15 @@ def link_texts(exchange: Exchange, query: ItemsQuery, page: Page) -> tuple[bytes
         exchange.context.kept.put(key, text)
     for name, value in {**given, **tokens}.items():
         if name in VARYING or name in tokens:
-            text = text.replace(to_value(f"\0{name}").encode(), to_value(value).encode())
+            text = text.replace(_gap(name), to_value(value).encode())
     as_json, _, header = text.partition(b"\0")
     return as_json, header
+
+
+@lru_cache(maxsize=16)
+def _gap(name: str) -> bytes:
+    """As it stands in a link."""
+    return to_value(f"\0{name}").encode()
 
 
 def _tokens(query: ItemsQuery, page: Page) -> dict[str, str]:
