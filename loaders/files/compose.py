@@ -6,7 +6,7 @@ from typing import Any
 
 from loaders.described import to_yaml
 from loaders.errors import LoadError
-from loaders.files.crs import IN_DEGREES, STORAGE, WORLD, is_geographic, looks_like, suggestion, to_srid
+from loaders.files.crs import IN_DEGREES, ROUNDED, STORAGE, WORLD, is_geographic, looks_like, suggestion, to_srid
 from loaders.files.guess import Kind, Survey, are_degrees, find_coordinates, find_key, to_kind
 from loaders.files.layer import Layer, refused
 from loaders.files.names import to_names, words
@@ -187,7 +187,7 @@ def find_place(layer: Layer, seen: Survey, wishes: Wishes, coordinates: tuple[st
     if box is None:
         raise refused(layer.path, "has no geometry that can be read. Export it again.", "geometry")
     geographic = is_geographic(srid)
-    if geographic and not (box[0] >= -180 and box[1] >= -90 and box[2] <= 180 and box[3] <= 90):
+    if geographic and (max(-box[0], box[2]) > 180 + ROUNDED or max(-box[1], box[3]) > 90 + ROUNDED):
         shown = ", ".join(f"{edge:.6g}" for edge in box)
         raise refused(layer.path, f"has coordinates that are no degrees ({shown}): {remark}. {suggestion(box)}", "crs")
     if not geographic or _lies_in_state(seen):

@@ -15,6 +15,7 @@ STORAGE = 25832
 WORLD = 4326
 DEGREES = {"OGC:CRS84", "OGC:84", "CRS84"}
 NRW = AreaOfInterest(5.8, 50.3, 9.5, 52.6)
+ROUNDED = 1e-6  # degrees by which edges of the world may be rounded
 IN_DEGREES = (5.8, 50.3, 9.5, 52.6)
 # The same place in DHDN / zone 2 and in EPSG:25832, as the grid BETA2007 has it: without it PROJ is half a metre off
 DHDN = "Deutsches Hauptdreiecksnetz"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loaders.area import Area
 from loaders.batch import Geometries, Sieve
-from loaders.files.crs import STORAGE, WORLD, false_east
+from loaders.files.crs import ROUNDED, STORAGE, WORLD, false_east
 from loaders.geometry import RULE, multilines, multipoints, multipolygons, points_of
 from loaders.grid import GRID
 from loaders.recipe import ToGeometries
@@ -36,7 +36,8 @@ class World(Area):
     def refuse_outside(self, bounds: NDArray[np.float64], sieve: Sieve) -> None:
         """Reject what is outside; also infinite coordinates and those that are no numbers."""
         west, south, east, north = bounds.T
-        inside = (west >= -180) & (east <= 180) & (south >= -90) & (north <= 90)
+        wide, high = 180 + ROUNDED, 90 + ROUNDED
+        inside = (west >= -wide) & (east <= wide) & (south >= -high) & (north <= high)
         sieve.refuse(~inside, lambda i: f"the coordinates {bounds[i].tolist()} are no longitudes and latitudes", "area")
 
 

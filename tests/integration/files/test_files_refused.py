@@ -142,6 +142,8 @@ def test_several_layers_and_kinds_are_asked_for(
     report = load_as("welt", world, layer="ne_110m_populated_places_simple")
     assert (report.status, report.collections["welt"].inserted) == ("published", 243)
     assert rows("select distinct ST_SRID(geom) from geobasis.welt") == [(4326,)]
+    countries = load_as("laender", world, layer="ne_110m_admin_0_countries")  # at -180.00000000000003, too
+    assert countries.collections["laender"].inserted == 177
 
     mixed = [shapely.Point(361_000, 5_699_000), shapely.box(361_000, 5_699_000, 361_010, 5_699_010), None]
     path = write("gemischt.geojson", {"id": ["a", "b", "c"]}, mixed)
