@@ -27,7 +27,7 @@ take maplibre-gl server/ui/static/vendor/maplibre-gl \
     dist/maplibre-gl.mjs dist/maplibre-gl-worker.mjs dist/maplibre-gl.css LICENSE.txt
 take axe-core tests/browser/vendor/axe-core axe.min.js LICENSE
 # clients that the browser tests draw our tiles with
-take ol tests/browser/vendor/ol dist/ol.js LICENSE.md
+take ol tests/browser/vendor/ol dist/ol.js ol.css LICENSE.md
 take proj4 tests/browser/vendor/proj4 dist/proj4.js LICENSE.md
 take leaflet tests/browser/vendor/leaflet dist/leaflet.js dist/leaflet.css LICENSE
 take leaflet.vectorgrid tests/browser/vendor/leaflet.vectorgrid dist/Leaflet.VectorGrid.bundled.min.js README.md

@@ -1,8 +1,11 @@
 """A Chromium, pages that watch themselves, and axe-core (vendored by scripts/vendor/vendor.sh)."""
 
+import http.server
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +131,31 @@ def watch(new_context: Callable[..., BrowserContext], live_server: str) -> Itera
     yield make
     for page in pages:
         page.check()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, without a word."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Somebody else's web site, of another origin, with a body of the test's on its only page: its address."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as site:
+        thread = threading.Thread(target=site.serve_forever)
+        thread.start()
+
+        def publish(body: str) -> str:
+            head = '<meta charset="utf-8"><title>Seite</title><link rel="icon" href="data:,">'
+            page = f'<!doctype html><html lang="de">{head}{body}'
+            (tmp_path / "index.html").write_text(page, "utf-8")
+            return f"http://127.0.0.1:{site.server_port}/"
+
+        yield publish
+        site.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,6 @@
 """The map in other people's pages, and the page that makes the snippets for it."""
 
-import http.server
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,30 +11,6 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.clients
 Watch = Callable[..., Any]
 AREA = "7.64,51.425,7.66,51.435"
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder, without a word."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def website(tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Somebody else's web site, of another origin, with a body of the test's on its only page: its address."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as site:
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-
-        def publish(body: str) -> str:
-            page = f'<!doctype html><html lang="de"><title>Seite</title><link rel="icon" href="data:,">{body}'
-            (tmp_path / "index.html").write_text(page, "utf-8")
-            return f"http://127.0.0.1:{site.server_port}/"
-
-        yield publish
-        site.shutdown()
-        thread.join()
 
 
 def snippet(page: Page, name: str) -> str:
