@@ -160,6 +160,10 @@ class Manifest(Strict):
 
         return Area(*self.area)
 
+    def date_of(self, collection: str) -> str | None:
+        """The column that says how current a row of a collection is."""
+        return self.collections[collection].date
+
     def select(self, only: tuple[str, ...]) -> tuple[str, ...]:
         """The collections to load: all, or those asked for. Raises LoadError for an unknown one."""
         if unknown := [name for name in only if name not in self.collections]:

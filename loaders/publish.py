@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
@@ -11,7 +11,6 @@ from loaders import rebuild
 from loaders.fingerprint import Known
 from loaders.grid import SEQUENCE_BITS
 from loaders.known import confirm, remember, remember_ahead
-from loaders.manifest import Manifest
 from loaders.measure import Measures, foresee, measure
 from loaders.progress import Progress
 from loaders.report import Report
@@ -75,6 +74,19 @@ REBUILD_SHARE = 0.3
 ANALYZE_SHARE = 0.1
 
 
+class Product(Protocol):
+    """What is published: a manifest, or what is made of other collections."""
+
+    @property
+    def dataset(self) -> str:
+        """Its name."""
+        ...
+
+    def date_of(self, collection: str) -> str | None:
+        """The column that says how current a row of a collection is."""
+        ...
+
+
 @dataclass(frozen=True)
 class Built:
     """A table that only has to be put into its place. `remembered`: its fingerprints are written, too."""
@@ -104,7 +116,7 @@ class Publication:
 
 def build_ahead(
     connection: Connection,
-    manifest: Manifest,
+    product: Product,
     tables: list[Table],
     publication: Publication,
     progress: Progress,
@@ -127,7 +139,7 @@ def build_ahead(
             progress.step("index", None)
             target = rebuild.new_table(table)
             with publication.report.timed("index"), rebuild.indexing(connection, table):
-                measures = measure(connection, target, manifest.collections[table.collection].date)
+                measures = measure(connection, target, product.date_of(table.collection))
                 remembered = table.collection in publication.known and remember_ahead(connection, table, target)
                 built[table.collection] = Built(measures, remembered)
     return built
@@ -135,7 +147,7 @@ def build_ahead(
 
 def make_live(
     connection: Connection,
-    manifest: Manifest,
+    product: Product,
     tables: list[Table],
     publication: Publication,
     progress: Progress,
@@ -155,9 +167,9 @@ def make_live(
         else:
             reach = None if table.collection in publication.first else foresee(connection, table)
             _amend(connection, table, publication)
-        date = manifest.collections[table.collection].date
+        date = product.date_of(table.collection)
         measures = built.measures if built else measure(connection, target, date, reach)
-        version = _update_state(connection, table, manifest, publication.values, measures)
+        version = _update_state(connection, table, product, publication.values, measures)
         if built and built.remembered:
             confirm(connection, table)
         elif not built and table.collection in publication.known:
@@ -223,9 +235,9 @@ def _run(
 
 
 def _update_state(
-    connection: Connection, table: Table, manifest: Manifest, values: dict[str, Any], measures: Measures
+    connection: Connection, table: Table, product: Product, values: dict[str, Any], measures: Measures
 ) -> int:
-    state = {**measures, "collection": table.collection, "dataset": manifest.dataset}
+    state = {**measures, "collection": table.collection, "dataset": product.dataset}
     row = connection.execute(STATE, {**state, **values}).fetchone()
     assert row  # noqa: S101 - insert … returning gives a row
     return row[0]

@@ -30,6 +30,7 @@ DELIVERY = "select dataset, status, rollback_of, refusal, packages from provenan
 CHANGES = """
 select collection, inserted, updated + handed_over, deleted from provenance.load where delivery = %s order by collection
 """
+MADE_OF = "select string_agg(source, ', ' order by source) from provenance.joined where collection = %s"
 RETURNING = """
 create temp table {staged} as
 select row_number() over (order by fid) as row, id, {columns}, geom, fid, delivery, digest
@@ -97,6 +98,11 @@ def _require_published(connection: Connection, delivery: int) -> tuple[str, bool
     if row is None:
         raise LoadError(f"There is no delivery {delivery}. See: opennrw deliveries")
     dataset, status, rollback_of, refusal, packages = row
+    if (made := connection.execute(MADE_OF, [dataset]).fetchone()) and made[0]:
+        raise LoadError(
+            f"Delivery {delivery} is of {dataset}, which is made of {made[0]}. Roll back a delivery of one of these: "
+            f"{dataset} follows."
+        )
     if status != "published":
         why = f"was refused: {refusal}" if status == "refused" else "held nothing new"
         raise LoadError(f"Delivery {delivery} changed nothing, so there is nothing to roll back: it {why}")

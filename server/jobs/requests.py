@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from loaders.retries import FetchPolicy
 
 # a job with more comes first
-INTERACTIVE, WATCHED, CUTS, PYRAMIDS, MAINTENANCE, DOWNLOADS, MAPS = 100, 50, 20, 15, 10, 5, 4
+INTERACTIVE, WATCHED, CUTS, JOINS, PYRAMIDS, MAINTENANCE, DOWNLOADS, MAPS = 100, 50, 20, 18, 15, 10, 5, 4
 SHORT_PATIENCE = FetchPolicy(tries=3)  # the queue waits, not a process that takes up a place of the worker
 
 

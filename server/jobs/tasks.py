@@ -17,6 +17,7 @@ from server.jobs.requests import (
     CUTS,
     DOWNLOADS,
     INTERACTIVE,
+    JOINS,
     MAINTENANCE,
     MAPS,
     PYRAMIDS,
@@ -111,6 +112,17 @@ def _rejoin(work: Work) -> None:
             pass
 
 
+def join(work: Work) -> Outcome:
+    """Make a collection that is made of others anew, as far as these have changed."""
+    from loaders.flurstueck_plus.join import join as join_parcels  # noqa: PLC0415 - the geometry libraries
+
+    report = join_parcels(work.database_url, work.progress, yielding=True)
+    name = work.arguments["collection"]
+    if report is None:
+        return Outcome("nothing", f"{name} is made of what is live")
+    return Outcome(report.status, f"{name}: {_summary(report.collections[name])}", report.to_dict())
+
+
 def downloads(work: Work) -> Outcome:
     """Make the files of a collection that are not of the state that is live."""
     from server.exports.whole import Files  # noqa: PLC0415
@@ -187,6 +199,7 @@ TASKS = {
     "load": Task("load", INTERACTIVE, load),
     "watch": Task("watch", WATCHED, watch),
     "after_publication": Task("maintenance", MAINTENANCE, after_publication),
+    "join": Task("maintenance", JOINS, join),
     "pyramid": Task("maintenance", PYRAMIDS, pyramid),
     "downloads": Task("downloads", DOWNLOADS, downloads),
     "map": Task("downloads", MAPS, whole_map),

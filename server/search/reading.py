@@ -206,7 +206,9 @@ async def _parcels(database: Database, wanted: Wanted) -> list[Hit]:
             continue
         text = parcels_text(collection, found, wanted.crs, condition)
         rows = await database.fetch(text, given, plan_by_values=True, seconds=SECONDS)
-        hits += [_parcel(collection, found, row) for row in rows]
+        # a parcel that several collections hold is one answer
+        known = {hit.feature for hit in hits}
+        hits += [hit for row in rows if (hit := _parcel(collection, found, row)).feature not in known]
     return hits[: wanted.limit]
 
 

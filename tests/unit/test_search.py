@@ -57,7 +57,10 @@ def test_the_house_number_is_taken_out_of_a_text(text: str, words: str, house: H
         ({"lon": "7", "lat": "91"}, "it is no number of degrees from -90 to 90"),
         ({"lon": "nan", "lat": "51"}, "it is no number of degrees from -180 to 180"),
         ({"q": "Essen", "kind": "river"}, "Use some of: address, street, parcel, place"),
-        ({"q": "Essen", "collections": "hausumring"}, "Use some of: adresse, flurstueck, gemeinde, kreis"),
+        (
+            {"q": "Essen", "collections": "hausumring"},
+            "Use some of: adresse, flurstueck, flurstueck_plus, gemeinde, kreis",
+        ),
         ({"q": "Essen", "limit": "0"}, "Use 1 to 50"),
         ({"q": "Essen", "bbox": "7,51,6,52"}, "its sides are not in order"),
         ({"q": "Essen", "bbox": "7,51"}, "it is not four decimal numbers"),
