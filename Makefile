@@ -6,7 +6,7 @@ FUZZ_SEED ?= $(shell date +%s)
 BENCH ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients fuzz lint format glyphs bench bench-export bench-load bench-load-serving bench-tiles lock vendor clean system-python system-demo system-test system-bench system-clients
+.PHONY: help demo test test-clients fuzz lint format glyphs bench bench-export bench-joined bench-load bench-load-serving bench-tiles lock vendor clean system-python system-demo system-test system-bench system-clients
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
@@ -38,6 +38,9 @@ bench: system-bench .venv/.installed-dev ## requests per second beside the same 
 
 bench-export: system-bench .venv/.installed-dev ## how long files take beside ogr2ogr's (BENCH="--features 1000000")
 	$(BIN)/python tests/bench/export.py $(BENCH)
+
+bench-joined: system-bench .venv/.installed-dev ## how long parcels take with what is known of them (BENCH="--parcels 20000")
+	$(BIN)/python tests/bench/joined.py $(BENCH)
 
 bench-load: system-bench .venv/.installed-dev ## how long loads take beside COPY and ogr2ogr (BENCH="--scales 2000000")
 	$(BIN)/python tests/bench/load.py $(BENCH)

@@ -10,8 +10,8 @@ from psycopg import Connection, sql
 
 from loaders.errors import LoadError
 from loaders.flurstueck_plus.touched import ADDRESSES, BUILDINGS, VALUES, Sources
-from loaders.spatial_key import SEQUENCE_BITS
-from loaders.staging import Table
+from loaders.grid import SEQUENCE_BITS
+from loaders.table import Table
 
 # m² of it in the parcel, or the larger part of it
 LEAST = "x.area >= 1 or x.area >= 0.5 * ST_Area({whole})"

@@ -22,7 +22,8 @@ from loaders.publish import Publication, build_ahead, make_live
 from loaders.record import record_delivery, take_number
 from loaders.report import Check, Report
 from loaders.session import connect, explained, wait_for_turn
-from loaders.staging import Staging, Table, read_table
+from loaders.staging import Staging
+from loaders.table import Table, read_table
 
 # the number is another one as soon as the same sources make other rows: all parcels are then joined anew
 LOADER = f"{COLLECTION} 1"
