@@ -2,9 +2,11 @@
 create table provenance.joined (
   collection text not null,
   source text not null,
+  needed boolean not null,
   primary key (collection, source)
 );
 comment on table provenance.joined is 'Collections that are made of other collections: made anew where one of these changed';
+comment on column provenance.joined.needed is 'without this source nothing can be made';
 
 create table provenance.made_of (
   delivery bigint not null references provenance.delivery on delete cascade,
@@ -26,7 +28,12 @@ declare
   subject text;
   arguments jsonb;
 begin
-  for joined in select j.collection from provenance.joined j where j.source = new.collection order by 1 loop
+  for joined in
+    select j.collection from provenance.joined j where j.source = new.collection and not exists (
+      select from provenance.joined n where n.collection = j.collection and n.needed
+        and not exists (select from provenance.collection c where c.collection = n.source))
+    order by 1
+  loop
     subject := 'join ' || joined;
     arguments := jsonb_build_object('collection', joined, 'source', new.collection, 'version', new.version);
     update procrastinate_jobs set args = arguments

@@ -58,9 +58,10 @@ create index flurstueck_plus_text on geobasis.flurstueck_plus
 call provenance.keep_history('flurstueck_plus');
 call provenance.trust_publications('flurstueck_plus');
 
-insert into provenance.joined
-select 'flurstueck_plus', unnest(array['flurstueck', 'adresse', 'gebaeude_bauwerk', 'gebaeude_3d', 'gebaeude_3d_lod1',
-  'bodenrichtwert']);
+insert into provenance.joined values
+  ('flurstueck_plus', 'flurstueck', true), ('flurstueck_plus', 'adresse', false),
+  ('flurstueck_plus', 'gebaeude_bauwerk', false), ('flurstueck_plus', 'gebaeude_3d', false),
+  ('flurstueck_plus', 'gebaeude_3d_lod1', false), ('flurstueck_plus', 'bodenrichtwert', false);
 
 -- Where parcels are live already, they are joined now.
 do $$
