@@ -14,7 +14,7 @@ from loaders.codes import read_codelist
 from loaders.reserved import RESERVED
 from server import strict
 from server.errors import ConfigurationError
-from server.levels import METHODS, Tiles
+from server.levels import Tiles
 from server.looks import Look, default_look
 from server.strict import Strict, Text, read_yaml
 
@@ -241,11 +241,7 @@ class Collection(Strict):
             raise ValueError(f"area names '{self.area}', which is not a queryable of type string")
         if untold := [n for n in self.text if by_name[n].type != "string"]:
             raise ValueError(f"text names '{untold[0]}', which is not of type string")
-        if (pyramid := self.tiles.pyramid) and self.geometry not in METHODS[pyramid.method]:
-            shapes = " or ".join(METHODS[pyramid.method])
-            raise ValueError(f"tiles.pyramid.method '{pyramid.method}' is for {shapes}, not for {self.geometry}")
-        if pyramid and pyramid.counts and "count" in self.tiles.properties:
-            raise ValueError("tiles.properties names 'count', which is what a pyramid counts in")
+        self.tiles.check(self.geometry)
         return self
 
 

@@ -28,12 +28,30 @@ class Pyramid(Strict):
         return self.method != "coverage"
 
 
+class Borders(Strict):
+    """Lines between areas, whose ranks are told by keys: `by` names the property, `ranks` how many of its first
+    characters are the same within units of each rank, the highest first. Where nothing is beyond a line it has the
+    highest; else that of the first number of characters in which both sides differ.
+    """
+
+    by: str
+    ranks: dict[str, int] = Field(min_length=1)
+
+    def rank(self, one: str, other: str | None) -> str:
+        """Of a line between areas of these keys."""
+        names = list(self.ranks)
+        if other is None:
+            return names[0]
+        return next((name for name, length in self.ranks.items() if one[:length] != other[:length]), names[-1])
+
+
 class Tiles(Strict):
     """Levels at which a collection has vector tiles, and the attributes that they carry. All levels are those of
     WebMercatorQuad; other grids have the levels with the same scales.
 
     properties: names, or a mapping of names to the first level that carries them. separate: the tiles of all
-    collections have this one only where it is named, because it doubles another.
+    collections have this one only where it is named, because it doubles another. names: of areas, which tiles cut to
+    pieces, they have a point for the name, too, in a layer of its own. borders: and lines, each once.
     """
 
     minzoom: int = Field(ge=0, le=22)
@@ -42,6 +60,8 @@ class Tiles(Strict):
     first: dict[str, int] = Field(default_factory=dict, exclude=True)
     separate: bool = False
     pyramid: Pyramid | None = None
+    names: bool = False
+    borders: Borders | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +84,20 @@ class Tiles(Strict):
                 f"pyramid.below is {self.pyramid.below}, outside {self.minzoom + 1} to {self.maxzoom + 1}: it is the "
                 "first level with the features as they are"
             )
+        if self.borders and self.borders.by not in self.levels:
+            raise ValueError(f"borders.by names '{self.borders.by}', which is not among tiles.properties")
         return self
+
+    def check(self, geometry: str) -> None:
+        """Raise ValueError where it does not fit the geometry of the collection."""
+        pyramid = self.pyramid
+        if pyramid and geometry not in METHODS[pyramid.method]:
+            shapes = " or ".join(METHODS[pyramid.method])
+            raise ValueError(f"tiles.pyramid.method '{pyramid.method}' is for {shapes}, not for {geometry}")
+        if pyramid and pyramid.counts and "count" in self.properties:
+            raise ValueError("tiles.properties names 'count', which is what a pyramid counts in")
+        if (self.names or self.borders) and (geometry not in AREAS or (pyramid and pyramid.counts)):
+            raise ValueError("tiles.names and tiles.borders are for areas that are not counted in a pyramid")
 
     @property
     def levels(self) -> dict[str, int]:

@@ -29,7 +29,9 @@ from server.database import Database, primary_conninfo
 from server.errors import Unavailable
 from server.ewkb import to_box2d
 
-GZIP_LEVEL = 5
+# Somebody waits: 1 takes 0.6 of the time of 5 for 1.05 of its bytes, 3 takes 0.87 for 1.03
+QUICK = 1
+SMALL = 5  # nobody waits
 GZIP = 31  # zlib's name of the format
 IN_THREAD = 100_000  # bytes from which compressing would hold up other requests
 OVERHEAD = 400  # bytes of a tile in memory besides its content
@@ -262,10 +264,10 @@ async def pack_aside(content: bytes, features: int, left_out: int) -> Tile:
     return pack(content, features, left_out)
 
 
-def pack(content: bytes, features: int, left_out: int) -> Tile:
-    """A vector tile as it is kept and sent; equal ones are equal to the byte."""
+def pack(content: bytes, features: int, left_out: int, level: int = QUICK) -> Tile:
+    """A vector tile as it is kept and sent; gzip of a level."""
     etag = hashlib.blake2b(content, digest_size=12).digest()
-    return Tile(etag, zlib.compress(content, GZIP_LEVEL, GZIP) if content else b"", features, left_out)
+    return Tile(etag, zlib.compress(content, level, GZIP) if content else b"", features, left_out)
 
 
 class Wanted(NamedTuple):

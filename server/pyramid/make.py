@@ -19,7 +19,7 @@ from loaders.progress import Progress, Quiet
 from loaders.publish import CHANNEL
 from loaders.session import connect, explained
 from server.catalogue import Collection
-from server.pyramid import base, cells, coverage, tables
+from server.pyramid import base, beside, cells, coverage, tables
 from server.pyramid.base import Live, OutdatedError
 from server.pyramid.plan import Level, declare, relation, zooms
 
@@ -118,6 +118,8 @@ class _Maker:
         table = tables.create(self.connection, self.collection, None, name)
         base.fill(self.connection, self.collection, table, live, self.progress)
         tables.finish(self.connection, table)
+        beside.fill_names(self.connection, self.collection, name)
+        beside.fill_borders(self.connection, self.collection, name)
         levels, finer = [], None
         for zoom in zooms(self.collection):
             level = Level(self.collection, zoom, relation(self.collection, zoom, number))
@@ -125,6 +127,7 @@ class _Maker:
             tables.create(self.connection, self.collection, zoom, level.relation)
             self._fill(level, finer, table)
             tables.finish(self.connection, level.table)
+            beside.fill_borders(self.connection, self.collection, level.relation)
             levels.append((zoom, level.relation))
             finer = level
         kept = _Kept(live, declare(self.collection), name, tuple(levels))
@@ -167,6 +170,8 @@ class _Maker:
         if self._count(table) != live.features:
             raise UnequalError
         number = self._count(changed)
+        beside.amend_names(self.connection, self.collection, kept.base)
+        beside.amend_borders(self.connection, self.collection, kept.base)
         finer = None
         for zoom, name in kept.levels:
             level = Level(self.collection, zoom, name)
@@ -179,6 +184,7 @@ class _Maker:
             tables.amend(self.connection, level.table, names)
             self.connection.execute("drop table affected, fresh")
             number += self._count(changed)
+            beside.amend_borders(self.connection, self.collection, name)
             finer = level
         return number
 
@@ -191,16 +197,18 @@ class _Maker:
 
     def _forget(self, kept: _Kept) -> int:
         """Take out the kept tiles that the changes touch, by level; their number."""
-        forgotten = 0
         numbers = [zoom for zoom, _ in kept.levels]
-        for zoom in (None, *numbers):
-            changed = _changed(zoom)
+        others = sql.SQL("c.zoom <> all({}::smallint[])").format(sql.Literal(numbers))
+        changes: list[tuple[sql.Identifier, sql.Composable]] = [(_changed(None), others)]
+        changes += [(_changed(zoom), sql.SQL("c.zoom = {}").format(sql.Literal(zoom))) for zoom in numbers]
+        if self.collection.tiles.names:
+            changes.append((beside.CHANGED_NAMES, sql.SQL("true")))
+        forgotten = 0
+        for changed, of_level in changes:
             self.connection.execute(sql.SQL("create index on {} using gist (geom)").format(changed))
             self.connection.execute(sql.SQL("analyze {}").format(changed))
-            of_level = "c.zoom = %(zoom)s" if zoom is not None else "c.zoom <> all(%(zooms)s::smallint[])"
-            statement = sql.SQL(FORGET).format(of_level=sql.SQL(of_level), changed=changed)
-            values = {"collection": self.collection.id, "zoom": zoom, "zooms": numbers}
-            forgotten += self.connection.execute(statement, values).rowcount
+            statement = sql.SQL(FORGET).format(of_level=of_level, changed=changed)
+            forgotten += self.connection.execute(statement, {"collection": self.collection.id}).rowcount
         return forgotten
 
     @contextmanager

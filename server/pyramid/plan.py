@@ -13,6 +13,9 @@ EDGE = 20037508.342789244
 # Another number where the same collection and features would give other tables or tiles
 REVISION = 1
 
+# Tables of what areas have besides themselves: those of names and of lines are called as those of the areas with this
+NAMES, BORDERS = "_names", "_borders"
+
 # In pixels, of which a tile has 256 along each edge; shown on a screen one is mostly drawn as two
 CLUSTER = 16
 BLOCK = 8
@@ -83,7 +86,9 @@ def geometry_type(collection: Collection, zoom: int | None) -> str:
 
 def declare(collection: Collection) -> str:
     """Digest of all that the tables, and tiles made of them, depend on besides the features."""
-    said = (REVISION, collection.geometry, collection.srid, collection.tiles.model_dump(), collection.tiles.first)
+    tiles = collection.tiles.model_dump()
+    tiles = {key: value for key, value in tiles.items() if value or key not in {"names", "borders"}}
+    said = (REVISION, collection.geometry, collection.srid, tiles, collection.tiles.first)
     return hashlib.blake2b(repr(said).encode(), digest_size=12).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Tables of schema tiles: made, filled, compared with what they should hold, dropped."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection, sql
@@ -30,7 +31,8 @@ insert into {changed} select fid, geom from come"""
 LEFT = """
 select t.relname from pg_class t join pg_description d on d.objoid = t.oid and d.objsubid = 0
 where t.relnamespace = 'tiles'::regnamespace and t.relkind = 'r' and d.description = %(mark)s
-  and not exists (select from tiles.collection c where t.relname = any(c.relations || c.base))"""
+  and not exists (select from tiles.collection c
+    where regexp_replace(t.relname, '_(names|borders)$', '') = any(c.relations || c.base))"""
 
 
 def mark(collection: Collection) -> str:
@@ -40,17 +42,23 @@ def mark(collection: Collection) -> str:
 
 def create(connection: Connection[Any], collection: Collection, zoom: int | None, relation: str) -> sql.Identifier:
     """An empty table for a level, or for the base where `zoom` is None; without indexes."""
-    types = dict(connection.execute(TYPES, [collection.id]).fetchall())
-    types["count"] = "bigint"
+    return create_like(connection, collection, columns(collection, zoom), relation, geometry_type(collection, zoom))
+
+
+def create_like(
+    connection: Connection[Any], collection: Collection, names: Sequence[str], relation: str, geometry: str
+) -> sql.Identifier:
+    """An empty table with such columns of a collection's features, and geometries of a type; without indexes."""
+    found = connection.execute(TYPES, [collection.id]).fetchall()
+    types = {"rank": "text", **dict(found), "count": "bigint"}
     table = sql.Identifier("tiles", relation)
     properties = [
-        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(types[name]), _collation(types[name]))
-        for name in columns(collection, zoom)
+        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(types[name]), _collation(types[name])) for name in names
     ]
     statement = sql.SQL(COLUMNS).format(
         table=table,
         properties=sql.SQL(", ").join(properties),
-        type=_type(geometry_type(collection, zoom)),
+        type=_type(geometry),
         srid=sql.Literal(SRID),
     )
     with connection.transaction():

@@ -25,18 +25,42 @@ def layers_of(collections: Sequence[Collection], palette: Palette, hidden: set[s
     written: list[Ordered] = []
     for collection in collections:
         look = collection.look
+        others = left_to(collection, collections)
         for number, symbol in enumerate(look.symbols):
             order = look.order if symbol.order is None else symbol.order
-            drawn += [(order, part) for part in _symbol_layers(collection, symbol, number, palette)]
+            parts = _symbol_layers(collection, symbol, number, palette)
+            drawn += [(order, _once(collection, part, others)) for part in parts]
             standing += [(order, part) for part in _block_layers(collection, symbol, number, palette)]
         for number, label in enumerate(look.labels):
             written += [(look.order, layer) for layer in _label_layers(collection, label, number, palette)]
     ground = {"id": "background", "type": "background", "paint": {"background-color": palette.colour("background")}}
     ordered = [layer for kind in (drawn, standing, written) for _, layer in sorted(kind, key=_order)]
     for layer in ordered:
-        if layer["source-layer"] in hidden:
+        if layer["source"] in hidden:
             layer["layout"]["visibility"] = "none"
     return [ground, *ordered]
+
+
+def left_to(collection: Collection, collections: Sequence[Collection]) -> dict[str, str]:
+    """Ranks of borders that other collections of the same data draw: the collection's id by rank."""
+    if collection.tiles.borders is None:
+        return {}
+    own = max(collection.tiles.borders.ranks.values())
+    drawing = [c for c in collections if c.tiles.borders and c.dataset == collection.dataset]
+    lowest = {max(b.ranks.items(), key=lambda rank: rank[1]): c.id for c in drawing if (b := c.tiles.borders)}
+    return {rank: id_ for (rank, length), id_ in lowest.items() if length < own}
+
+
+def _once(collection: Collection, layer: dict[str, Any], others: dict[str, str]) -> dict[str, Any]:
+    """Lines of areas that have borders are drawn of these, but for what others draw: dashes may not lie over each
+    other. A line without a rank is drawn in any case.
+    """
+    if layer["type"] != "line" or collection.tiles.borders is None:
+        return layer
+    drawn = {**layer, "source-layer": f"{collection.id}.borders"}
+    if others:
+        drawn |= {"filter": ["!in", "rank", *others], "metadata": {"opennrw:left-to": others}}
+    return drawn
 
 
 def _order(entry: Ordered) -> int:
@@ -115,12 +139,15 @@ def _label_layer(collection: Collection, label: Label, name: str, palette: Palet
     layer = _layer(collection, label, name, "symbol", paint)
     if "Polygon" in collection.geometry:
         layer["metadata"] = {"opennrw:label": True}
+    if collection.tiles.names:
+        layer["source-layer"] = f"{collection.id}.names"
+    in_pieces = "Polygon" in collection.geometry and not collection.tiles.names
     layer["layout"] = {
         "text-font": [BOLD if label.bold else REGULAR],
         "text-size": scaled(label.size),
         "text-max-width": 8,
         # tiles cut areas to pieces and each gets the name: those near each other give way
-        "text-padding": 30 if "Polygon" in collection.geometry and label.from_ < 14 else 2,
+        "text-padding": 30 if in_pieces and label.from_ < 14 else 2,
         **({"text-transform": "uppercase", "text-letter-spacing": 0.1} if label.upper else {}),
         **({"symbol-placement": "line"} if "LineString" in collection.geometry else {}),
     }

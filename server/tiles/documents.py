@@ -13,8 +13,9 @@ from server.exchange import Exchange
 from server.links import OGC_REL, Link, link
 from server.negotiation import GEOJSON, HTML, JSON, MVT
 from server.pyramid.plan import NOTES
-from server.tiles.params import CHOOSING
-from server.tiling.grid import Limits, is_offered, limits
+from server.tiles.params import CHOOSING, RESTRICTING
+from server.tiling.grid import Limits, is_offered, last_level, limits
+from server.tiling.layers import RANK, Beside, layers_beside
 from server.tiling.making import MAX_BYTES
 from server.tiling.matrixsets import MERCATOR, Grid, Matrix
 from server.tiling.query import MAX_FEATURES
@@ -78,12 +79,20 @@ class Tileset:
     @cached_property
     def matrices(self) -> tuple[Matrix, ...]:
         """The levels at which it has tiles."""
-        return tuple(m for m in self.grid.matrices if any(is_offered(c.tiles, m) for c in self.collections))
+        return tuple(m for m in self.grid.matrices if any(self.has(c, m) for c in self.collections))
+
+    def has(self, collection: Collection, matrix: Matrix) -> bool:
+        """Whether tiles of a level have one of its collections in them."""
+        return is_offered(collection.tiles, matrix, last_level(self.collections))
+
+    def beside(self, collection: Collection) -> tuple[Beside, ...]:
+        """Layers that its tiles have besides a collection's features."""
+        return () if self.query.keys() & RESTRICTING else layers_beside(collection)
 
     def limits(self, matrix: Matrix) -> Limits | None:
         """Rows and columns of a level; None where it has none yet."""
         states = self.exchange.context.registry.states
-        offered = [c for c in self.collections if is_offered(c.tiles, matrix)]
+        offered = [c for c in self.collections if self.has(c, matrix)]
         return joined(limits(states[c.id], self.grid, matrix) for c in offered)
 
     @cached_property
@@ -129,7 +138,7 @@ def tileset_document(tileset: Tileset) -> dict[str, Any]:
         "mediaTypes": [MVT, GEOJSON],
         "tileMatrixSetLimits": _limits(tileset),
         **({"boundingBox": _bounding_box(box)} if box else {}),
-        "layers": [_layer(tileset, collection) for collection in tileset.collections],
+        "layers": [layer for collection in tileset.collections for layer in _layers(tileset, collection)],
         "tileLimits": {
             "maxBytes": MAX_BYTES,
             "maxFeatures": MAX_FEATURES,
@@ -165,7 +174,7 @@ def tilejson_document(tileset: Tileset) -> dict[str, Any]:
         **position,
         "crs": tileset.grid.crs,
         "tileMatrixSet": exchange.href("tileMatrixSets", tileset.grid.id),
-        "vector_layers": [_vector_layer(tileset, collection) for collection in tileset.collections],
+        "vector_layers": [layer for c in tileset.collections for layer in _vector_layers(tileset, c)],
     }
 
 
@@ -244,7 +253,29 @@ def _bounding_box(box: Box) -> dict[str, Any]:
 
 
 def _levels(tileset: Tileset, collection: Collection) -> list[int]:
-    return [matrix.level for matrix in tileset.grid.matrices if is_offered(collection.tiles, matrix)]
+    return [matrix.level for matrix in tileset.grid.matrices if tileset.has(collection, matrix)]
+
+
+def _layers(tileset: Tileset, collection: Collection) -> list[dict[str, Any]]:
+    own = _layer(tileset, collection)
+    lang, members = tileset.exchange.lang, own["propertiesSchema"]["properties"]
+    rank = {"type": "string", "title": RANK.in_(lang)}
+    return [own] + [
+        {
+            **own,
+            "id": beside.id,
+            "title": beside.title.in_(lang),
+            "description": beside.note.in_(lang),
+            "geometryDimension": beside.dimension,
+            "propertiesSchema": {
+                "type": "object",
+                "properties": {"rank": {**rank, "enum": list(beside.ranks)}}
+                if beside.ranks
+                else {name: members[name] for name in ("id", *beside.properties)},
+            },
+        }
+        for beside in tileset.beside(collection)
+    ]
 
 
 def _layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
@@ -266,6 +297,21 @@ def _layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:
         },
         "links": [_geodata(exchange, collection)],
     }
+
+
+def _vector_layers(tileset: Tileset, collection: Collection) -> list[dict[str, Any]]:
+    own, lang = _vector_layer(tileset, collection), tileset.exchange.lang
+    return [own] + [
+        {
+            **own,
+            "id": beside.id,
+            "description": beside.title.in_(lang),
+            "fields": {"rank": RANK.in_(lang)}
+            if beside.ranks
+            else {name: own["fields"][name] for name in ("id", *beside.properties)},
+        }
+        for beside in tileset.beside(collection)
+    ]
 
 
 def _vector_layer(tileset: Tileset, collection: Collection) -> dict[str, Any]:

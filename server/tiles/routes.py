@@ -26,7 +26,7 @@ from server.tiles.documents import (
     tilesets_document,
 )
 from server.tiles.params import CHOOSING, RESTRICTING, Restriction, parse_collections, parse_restriction
-from server.tiling.grid import Tile, all_tiles, check_tile, find_matrix, is_offered, limits, parse_tile
+from server.tiling.grid import Tile, all_tiles, check_tile, find_matrix, is_offered, last_level, limits, parse_tile
 from server.tiling.making import Wanted
 from server.tiling.matrixsets import Grid, grids_by_name, read_grids
 from server.tiling.query import Form
@@ -99,7 +99,7 @@ async def get_tile(request: Request) -> Response:
     form: Form = "json" if exchange.format == "json" else "mvt"
     collections = _collections(exchange)
     plain = form == "mvt" and not set(RESTRICTING) & exchange.parameters.keys()
-    if plain and (kept := at_hand(exchange.context, collections, grid, tile)):
+    if plain and _is_within(collections, grid, tile) and (kept := at_hand(exchange.context, collections, grid, tile)):
         return respond_kept(exchange, collections, kept, _headers(_left_out(collections, kept), named))
     wanted = [Wanted(c, grid, tile, form, given) for c, given in _shown(exchange, collections, grid, tile)]
     if not plain:
@@ -109,6 +109,12 @@ async def get_tile(request: Request) -> Response:
     else:
         kept = await joined_tile(exchange.context, collections, wanted)
     return respond_kept(exchange, collections, kept, _headers(_left_out(collections, kept), named))
+
+
+def _is_within(collections: Sequence[Collection], grid: Grid, tile: Tile) -> bool:
+    """Whether a tile is of a level that its own tileset has: one that was made to be joined may be beyond it."""
+    matrix = grid.by_level.get(tile.matrix)
+    return matrix is not None and matrix.zoom <= last_level(collections)
 
 
 def _left_out(collections: Sequence[Collection], tile: Kept) -> dict[str, int]:
@@ -155,8 +161,9 @@ def _shown(
     """
     restrictions = {c.id: _restriction(exchange, c, len(collections)) for c in collections}
     lowest = min((c.tiles.minzoom for c in collections), default=0)
-    matrix = find_matrix(grid, tile, lowest, max((c.tiles.maxzoom for c in collections), default=0))
-    offered = [c for c in collections if is_offered(c.tiles, matrix)]
+    last = last_level(collections)
+    matrix = find_matrix(grid, tile, lowest, last)
+    offered = [c for c in collections if is_offered(c.tiles, matrix, last)]
     if "asOf" in exchange.parameters:  # a former state may have reached further
         check_tile(tile, all_tiles(matrix))
     else:

@@ -18,7 +18,8 @@ from server.settings import Settings
 from server.state import State
 from server.tilecache import Tile as Kept
 from server.tiling.batch import Order, connect, processes, read_states
-from server.tiling.grid import Tile
+from server.tiling.grid import Tile, last_level
+from server.tiling.layers import layers_beside
 from server.tiling.matrixsets import MERCATOR, read_grids
 from server.tiling.places import levels_of, occupied
 
@@ -123,7 +124,7 @@ class Archivist:
             return Archived(writer.count, size, left_out, states)
 
     def _tiles(self, connection: Any, scope: Scope, states: dict[str, State]) -> list[Tile]:
-        """Those that some of the collections has something in, in the order of PMTiles."""
+        """Those that some of the collections has something in at its own levels, in the order of PMTiles."""
         grid = read_grids(self.settings.config_dir)[MERCATOR]
         found: set[Tile] = set()
         for collection in scope.collections:
@@ -135,6 +136,7 @@ class Archivist:
         return sorted(found, key=lambda tile: zxy_to_tileid(tile.matrix, tile.col, tile.row))
 
     def _metadata(self, scope: Scope) -> dict[str, Any]:
+        last = last_level(scope.collections)
         one = scope.collections[0] if len(scope.collections) == 1 else self.service
         return {
             "name": one.title.in_(self.lang),
@@ -142,10 +144,24 @@ class Archivist:
             "attribution": self.service.attribution_of(scope.collections, self.lang),
             "license": self.service.licence_of(scope.collections),
             "type": "overlay",
-            "vector_layers": [self._layer(collection) for collection in scope.collections],
+            "vector_layers": [layer for c in scope.collections for layer in self._layers(c, last)],
         }
 
-    def _layer(self, collection: Collection) -> dict[str, Any]:
+    def _layers(self, collection: Collection, last: int) -> list[dict[str, Any]]:
+        own = self._layer(collection, last)
+        return [own] + [
+            {
+                **own,
+                "id": beside.id,
+                "description": beside.title.in_(self.lang),
+                "fields": {"rank": "String"}
+                if beside.ranks
+                else {name: own["fields"][name] for name in ("id", *beside.properties)},
+            }
+            for beside in layers_beside(collection)
+        ]
+
+    def _layer(self, collection: Collection, last: int) -> dict[str, Any]:
         types = {p.name: FIELDS.get(p.type, "String") for p in collection.properties}
         fields = {"id": "String", **{name: types[name] for name in collection.tiles.properties}}
         if collection.tiles.pyramid and collection.tiles.pyramid.counts:
@@ -154,7 +170,7 @@ class Archivist:
             "id": collection.id,
             "description": collection.title.in_(self.lang),
             "minzoom": collection.tiles.minzoom,
-            "maxzoom": collection.tiles.maxzoom,
+            "maxzoom": last,
             "fields": fields,
         }
 

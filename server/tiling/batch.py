@@ -23,9 +23,9 @@ from server.errors import Unavailable
 from server.pyramid.sources import source_of, usable
 from server.settings import Settings
 from server.state import STATES, State, to_moment
-from server.tilecache import KEEP, LOOK, Key, Wanted, pack, to_arguments
+from server.tilecache import KEEP, LOOK, SMALL, Key, Wanted, pack, to_arguments
 from server.tilecache import Tile as Kept
-from server.tiling.grid import Tile
+from server.tiling.grid import Tile, is_offered, last_level
 from server.tiling.making import MAX_BYTES, WHOLE, LayerRow, Share, fair_shares, layer_steps
 from server.tiling.making import Wanted as WantedLayer
 from server.tiling.matrixsets import Grid, read_grids
@@ -94,7 +94,7 @@ class Maker:
     def make(self, tile: Tile) -> Kept:
         """A tile, out of the cache if it is of one collection and there."""
         if len(self._collections) == 1:
-            return self._look(self._collections[0], tile) or pack(*self._one(self._collections[0], tile, WHOLE))
+            return self._look(self._collections[0], tile) or pack(*self._one(self._collections[0], tile, WHOLE), SMALL)
         return self._joined(tile)
 
     def fill(self, tiles: Sequence[Tile]) -> int:
@@ -104,7 +104,7 @@ class Maker:
         made = self._order.made[collection.id]
         batch = []
         for tile in tiles:
-            kept = pack(*self._one(collection, tile, WHOLE))
+            kept = pack(*self._one(collection, tile, WHOLE), SMALL)
             key = Key(collection.id, self._grid.id, *tile)
             batch.append(Wanted(key, place_of(self._grid, tile), made, kept, locked=False))
         for arguments in to_arguments(batch):
@@ -116,7 +116,8 @@ class Maker:
     def _joined(self, tile: Tile) -> Kept:
         """The layers of all collections, each with its fair share."""
         matrix = self._grid.by_level[tile.matrix]
-        shown = [c for c in self._collections if c.tiles.minzoom <= matrix.zoom <= c.tiles.maxzoom]
+        last = last_level(self._collections)
+        shown = [c for c in self._collections if is_offered(c.tiles, matrix, last)]
         layers = [self._whole(collection, tile) for collection in shown]
         sizes = fair_shares([len(content) for content, _, _ in layers], MAX_BYTES)
         counts = fair_shares([features for _, features, _ in layers], MAX_FEATURES)
@@ -124,7 +125,7 @@ class Maker:
             if len(layer[0]) > size or layer[1] > count:
                 layers[number] = self._one(shown[number], tile, Share(size, count))
         contents = b"".join(content for content, _, _ in layers)
-        return pack(contents, sum(n for _, n, _ in layers), sum(n for _, _, n in layers))
+        return pack(contents, sum(n for _, n, _ in layers), sum(n for _, _, n in layers), SMALL)
 
     def _whole(self, collection: Collection, tile: Tile) -> tuple[bytes, int, int]:
         """A layer as if it were alone, out of the cache if it is there."""

@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from server.catalogue import STORAGE_SRID
+from server.catalogue import STORAGE_SRID, Collection
 from server.crs import CRS84, Box, around, to_frame
 from server.errors import NotFound, shorten
 from server.levels import Tiles
@@ -120,9 +121,16 @@ def check_tile(tile: Tile, found: Limits | None) -> None:
         )
 
 
-def is_offered(tiles: Tiles, matrix: Matrix) -> bool:
-    """Whether a collection has tiles at a level."""
-    return tiles.minzoom <= matrix.zoom <= tiles.maxzoom
+def last_level(collections: Iterable[Collection]) -> int:
+    """The last level of tiles of these collections together. All of them are in them as far as that: clients such as
+    QGIS ask for tiles of the tileset's last level beyond it, and no layer of a tile may end before.
+    """
+    return max((c.tiles.maxzoom for c in collections), default=0)
+
+
+def is_offered(tiles: Tiles, matrix: Matrix, last: int) -> bool:
+    """Whether a collection is in tiles of a level; `last`: of those that it is together with, see `last_level`."""
+    return tiles.minzoom <= matrix.zoom <= last
 
 
 def tile_box(grid: Grid, tile: Tile) -> Box:

@@ -71,10 +71,46 @@ class Statement:
     seconds: int | None
 
 
+Steps = Generator[Statement, Sequence[Any], LayerRow | None]
+
+
 def layer_steps(
     wanted: Wanted, state: State, source: Source, past: Edition | None = None, share: Share = WHOLE
-) -> Generator[Statement, Sequence[Any], LayerRow | None]:
-    """Statements for the layer of a collection; it returns the layer, None where no feature can be in the tile."""
+) -> Steps:
+    """Statements for the layer of a collection and those beside it; it returns them as one, None where no feature can
+    be in the tile.
+    """
+    found = yield from _one_layer(wanted, state, source, past, share)
+    if found is None or wanted.form != "mvt" or not source.beside:
+        return found
+    beside: list[LayerRow] = []
+    for other in source.beside:
+        row = yield from _one_layer(wanted, state, other, None, share)
+        beside += [row] if row else []
+    rest = Share(share.size - _size(beside), share.features - sum(row[2] for row in beside))
+    if rest.size < share.size / 2 or rest.features < share.features / 2:  # areas come before their names
+        beside = [(version, b"", 0, drawn + left_out) for version, _, drawn, left_out in beside]
+        return _as_one([found, *beside])
+    if _size([found]) > rest.size or found[2] > rest.features:
+        found = (yield from _one_layer(wanted, state, source, past, rest)) or found
+    # of these nothing is left out but lines shorter than a unit, whose areas tell of it
+    return _as_one([found, *((version, content, drawn, 0) for version, content, drawn, _ in beside)])
+
+
+def _size(rows: Sequence[LayerRow]) -> int:
+    return sum(len(row[1] or b"") for row in rows)
+
+
+def _as_one(rows: Sequence[LayerRow]) -> LayerRow:
+    """Without a version where they are not of one."""
+    versions = {row[0] for row in rows}
+    content = b"".join(row[1] or b"" for row in rows)
+    version = versions.pop() if len(versions) == 1 else None
+    return version, content, sum(row[2] for row in rows), sum(row[3] for row in rows)
+
+
+def _one_layer(wanted: Wanted, state: State, source: Source, past: Edition | None, share: Share) -> Steps:
+    """Statements for a layer."""
     search = search_box(wanted.grid, wanted.tile, state, source.srid, former=past is not None)
     if search is None:
         return None
@@ -105,7 +141,7 @@ def layer_steps(
 def _shape(wanted: Wanted, source: Source, past: Edition | None) -> Shape:
     restriction = wanted.restriction
     zoom = wanted.zoom
-    carried = {"id", "count", *wanted.collection.tiles.properties_at(zoom)}
+    carried = {"id", "count", "rank", *wanted.collection.tiles.properties_at(zoom)}
     return Shape(
         collection=wanted.collection,
         source=source,

@@ -127,11 +127,12 @@ from (
 
 def _mvt(shape: Shape) -> sql.Composable:
     """Without a feature id where rows stand for several features: their fid would then be an attribute, so it goes."""
+    layer = shape.source.layer or shape.collection.id
     if shape.source.feature_id is None:
         columns = sql.SQL(", ").join(map(sql.Identifier, (*shape.columns, "geom")))
         row = sql.SQL("(select p from (select {}) p)").format(columns)
-        return sql.SQL("ST_AsMVT({}, {}, {}, 'geom')").format(row, shape.collection.id, EXTENT)
-    return sql.SQL("ST_AsMVT(q, {}, {}, 'geom', {})").format(shape.collection.id, EXTENT, shape.source.feature_id)
+        return sql.SQL("ST_AsMVT({}, {}, {}, 'geom')").format(row, layer, EXTENT)
+    return sql.SQL("ST_AsMVT(q, {}, {}, 'geom', {})").format(layer, EXTENT, shape.source.feature_id)
 
 
 def _json(shape: Shape) -> sql.Composable:
@@ -159,6 +160,9 @@ def _rows(shape: Shape, further: tuple[sql.Composable, ...]) -> sql.Composable:
     """Rows of the search area, of an edition of the past from all versions."""
     names = sql.SQL(", ").join(map(sql.Identifier, ("fid", *shape.columns, "geom")))
     conditions = (sql.SQL("geom && %(search)s::geometry"), *_conditions(shape), *further)
+    if shape.source.shape != "geom":
+        kept = sql.SQL(", ").join(map(sql.Identifier, ("fid", *shape.columns)))
+        names = sql.SQL("{}, {} as geom").format(kept, Rendered(shape.source.shape.encode()))
     scans = [_scan(names, sql.Identifier(*shape.source.table), conditions)]
     if shape.past:
         scans = [_scan(names, t.table, (*conditions, *t.conditions)) for t in sources(shape.collection, past=True)]

@@ -13,8 +13,8 @@ import yaml
 from shapely.geometry import shape
 from typer.main import get_group
 
-from server.catalogue import Tiles
 from server.commands.tiles import commands
+from server.levels import Tiles
 from server.tiling.making import MAX_BYTES
 from server.tiling.matrixsets import read_grids
 from server.tiling.query import MAX_FEATURES

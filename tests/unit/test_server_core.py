@@ -36,7 +36,7 @@ def change(old: str, new: str) -> str:
         (change("datetime: stand", "datetime: gn"), "", "datetime names 'gn', which is not of type date"),
         (change("  gn:\n", "  bbox:\n").replace("label: gn", "label: kn"), "", "is"),
         (change("label: gn", "label: gn\nlabel: gn"), "label: gn\nlabel", "the key 'label' stands twice; leave one"),
-        (change("minzoom:", "minzoom: 20, x:"), "", "tiles"),
+        (change("minzoom: 6", "minzoom: 20"), "", "tiles: minzoom 20 is above maxzoom 14"),
         (change("type: string", "type: strin"), "strin", "Input should be 'string'"),
         ("id: [", "id", "line 1"),
         ("", "", "file"),

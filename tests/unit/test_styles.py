@@ -144,3 +144,20 @@ def test_glyphs_of_all_that_german_is_written_with() -> None:
         glyphs("Arial", "0-255")
     with pytest.raises(NotFound, match="There is no range '1-256': ranges are 0-255, 256-511"):
         glyphs("Open Sans Bold", "1-256")
+
+
+def test_each_border_is_drawn_by_the_collection_of_its_rank() -> None:
+    collections = {c.id: c for c in read_collections(ROOT / "collections")}
+    palette = read_palettes(ROOT / "config")["light"]
+    chosen = [collections[name] for name in ("gemeinde", "kreis", "land", "gemeinde_generalisiert")]
+    layers = {layer["id"]: layer for layer in layers_of(chosen, palette, set())}
+    line = layers["gemeinde:line0"]
+    assert line["source-layer"] == "gemeinde.borders"
+    assert line["filter"] == ["!in", "rank", "kreis", "land"]
+    assert line["metadata"] == {"opennrw:left-to": {"kreis": "kreis", "land": "land"}}
+    assert layers["kreis:line0"]["filter"] == ["!in", "rank", "land"]
+    for name in ("land:line1", "gemeinde_generalisiert:line0"):
+        assert "filter" not in layers[name]
+    assert layers["land:fill0"]["source-layer"] == "land"
+    assert layers["kreis:label0"]["source-layer"] == "kreis.names"
+    assert layers["kreis:label0"]["layout"]["text-padding"] == 2

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from server.catalogue import Tiles
 from server.crs import Box
 from server.errors import ConfigurationError, NotFound
+from server.levels import Tiles
 from server.state import State
 from server.tiling.grid import (
     Tile,
@@ -164,6 +164,7 @@ def test_attributes_from_a_level_on() -> None:
         ({"properties": {"str": 17}}, "properties.str begins at 17, outside 8 to 16"),
         ({"first": {"str": 9}}, "unknown key 'first'; give properties as a mapping of names to levels"),
         ({"maxzoom": 7}, "minzoom 8 is above maxzoom 7"),
+        ({"borders": {"by": "kn", "ranks": {"land": 2}}}, "borders.by names 'kn', which is not among tiles.properties"),
     ],
 )
 def test_wrong_tiles_in_yaml_are_told(wrong: dict[str, Any], reason: str) -> None:
@@ -183,3 +184,22 @@ def test_wrong_tiles_in_yaml_are_told(wrong: dict[str, Any], reason: str) -> Non
 )
 def test_layers_share_a_tile(needs: list[int], total: int, shares: list[int]) -> None:
     assert fair_shares(needs, total) == shares
+
+
+def test_names_and_borders_are_for_areas_that_stay_single() -> None:
+    given = {"minzoom": 8, "maxzoom": 16, "properties": ["kn"]}
+    borders = {"by": "kn", "ranks": {"land": 2, "kreis": 5}}
+    for further, geometry in (
+        ({"names": True}, "Point"),
+        ({"borders": borders}, "LineString"),
+        ({"names": True, "pyramid": {"method": "blocks", "below": 12}}, "Polygon"),
+    ):
+        with pytest.raises(ValueError, match=r"tiles\.names and tiles\.borders are for areas that are not counted"):
+            Tiles.model_validate({**given, **further}).check(geometry)
+    tiles = Tiles.model_validate({**given, "names": True, "borders": borders})
+    tiles.check("MultiPolygon")
+    assert tiles.borders
+    assert tiles.borders.rank("05111000", None) == "land"
+    assert tiles.borders.rank("05111000", "03111000") == "land"
+    assert tiles.borders.rank("05111000", "05158000") == "kreis"
+    assert tiles.borders.rank("05111000", "05111004") == "kreis"

@@ -58,6 +58,20 @@ def read_tables(url: str) -> dict[str, Rows]:
     return found
 
 
+def read_beside(url: str, collection: str) -> dict[tuple[int | None, str], dict[int, str]]:
+    """Digests of the rows of names and borders by fid, by level and what they are."""
+    found = {}
+    with psycopg.connect(url) as connection:
+        told = "select base, zooms, relations from tiles.collection where collection = %s"
+        base, numbers, relations = connection.execute(told, [collection]).fetchone() or ("", [], [])
+        tables = [(None, base, "names"), (None, base, "borders")]
+        tables += [(level, name, "borders") for level, name in zip(numbers, relations, strict=True)]
+        for level, name, kind in tables:
+            query = sql.SQL("select fid, md5(t::text) from {} t").format(sql.Identifier("tiles", f"{name}_{kind}"))
+            found[level, kind] = dict(connection.execute(query).fetchall())
+    return found
+
+
 def make(url: str, names: tuple[str, ...] = LOADED) -> dict[str, str]:
     return {name: refresh(url, COLLECTIONS[name]).how for name in names}
 
@@ -224,6 +238,7 @@ def test_rows_that_changed_beside_the_loaders_are_found_by_their_number(example_
 def test_a_changed_area_is_simplified_with_its_neighbours(example_database_url: str) -> None:
     gemeinde = COLLECTIONS["gemeinde"]
     refresh(example_database_url, gemeinde)
+    former_beside = read_beside(example_database_url, "gemeinde")
     with psycopg.connect(example_database_url, autocommit=True) as connection:
         former = connection.execute("select fid, delivery from geobasis.gemeinde order by fid limit 1").fetchone()
         assert former
@@ -244,10 +259,11 @@ update provenance.collection set version = version + 1, published = now() + inte
         assert made.how == "amended"
         # the area itself at each level; of its neighbours those whose common edge gave way to the small new hole
         assert 2 * (1 + len(zooms(gemeinde))) <= made.changed < 16 * (1 + len(zooms(gemeinde)))
-        amended = read_tables(example_database_url)
+        amended, beside = read_tables(example_database_url), read_beside(example_database_url, "gemeinde")
         connection.execute("delete from tiles.collection")
     refresh(example_database_url, gemeinde)
     assert read_tables(example_database_url) == amended
+    assert read_beside(example_database_url, "gemeinde") == beside != former_beside
 
 
 def state(version: int, pyramid: Pyramid | None) -> State:

@@ -1,7 +1,7 @@
 // The layer list of the overview, which is the legend too.
 
 import { readHash, writeHash } from "./permalink.js";
-import { sheetId, visibilityOf } from "./sheet.js";
+import { ranksLeft, sheetId, visibilityOf } from "./sheet.js";
 import { swatch } from "./style.js";
 
 export function drawSwatches(sheet) {
@@ -19,6 +19,7 @@ export function startLayerList(map, config, state, changed) {
       const id = layer.id.split(":")[0];
       if (layer.id.includes(":") && layer.source === id) {
         map.setLayoutProperty(layer.id, "visibility", visibilityOf(layer, state));
+        if (layer.metadata?.["opennrw:left-to"]) map.setFilter(layer.id, ranksLeft(layer, state.visible));
       }
     }
   };

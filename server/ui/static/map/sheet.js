@@ -23,13 +23,22 @@ export const drawnLayers = (sheet, layers) =>
 export const visibilityOf = (part, state) =>
   state.visible.has(part.source) && (part.type !== "fill-extrusion" || state.tilt) ? "visible" : "none";
 
+/** Of a collection's borders not those that others draw, as long as these are shown. */
+export function ranksLeft(layer, visible) {
+  const others = Object.entries(layer.metadata["opennrw:left-to"]).filter(([, id]) => visible.has(id));
+  return ["!in", "rank", ...others.map(([rank]) => rank)];
+}
+
 /** Addresses are this page's own: the service may be known by several names. */
 export function drawSheet(sheet, config, state, extra = {}) {
   const known = new Map(config.layers.map((layer) => [layer.id, layer]));
+  // a collection's own map draws all of its borders
+  const shown = config.kind === "collection" ? new Set() : state.visible;
   const drawn = sheet.layers
     .filter((layer) => !layer.source || (known.has(layer.source) && !layer.metadata?.["opennrw:label"]))
     .map((layer) => (layer.source ? { ...layer, layout: { ...layer.layout, visibility: visibilityOf(layer, state) } } : layer))
     .map((layer) => (layer.type === "fill-extrusion" ? marking(layer) : layer))
+    .map((layer) => (layer.metadata?.["opennrw:left-to"] ? { ...layer, filter: ranksLeft(layer, shown) } : layer))
     .map((layer) => (config.kind === "collection" && layer.source !== config.focus ? faded(layer) : layer));
   const isName = (layer) => layer.type === "symbol";
   const pointed = [...config.layers].sort((a, b) => isBoundary(b) - isBoundary(a)).flatMap((layer) =>
