@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import shapely
 
 from loaders.batch import Batch, Mask
@@ -54,6 +55,12 @@ class Collected:
     def recognise(self, collection: str, prints: Prints) -> Mask:
         assert prints.any(axis=1).all()
         return np.zeros(len(prints), np.bool_)
+
+    def transform(self, wkb: pa.Array, srid: int, target: int) -> pa.Array:
+        raise AssertionError("no delivery of the corpus is in another CRS")
+
+    def place(self, srid: int, point: tuple[float, float], target: int) -> tuple[float, float]:
+        raise AssertionError("no delivery of the corpus is in another CRS")
 
     def count(self, collection: str, rows: int) -> None:
         self.counted += rows
