@@ -13,9 +13,8 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from loaders.errors import DeliveryRefused, LoadError
-from server import console
-from server.commands import database, deliveries, export, files, jobs, store, tiles, watch, worker
+from loaders.errors import LoadError
+from server.commands import database, deliveries, export, jobs, load, store, tiles, watch, worker
 from server.commands.shared import (
     EXIT_CODES,
     FAILED,
@@ -23,12 +22,9 @@ from server.commands.shared import (
     Database,
     load_delivery,
     migrate,
-    open_current_database,
     open_database,
     read_settings,
     require_schema,
-    tell_of_tiles,
-    to_packages,
 )
 from server.console import out, say
 from server.embedded import ClusterError
@@ -54,6 +50,7 @@ app.add_typer(watch.commands, name="watch")
 app.add_typer(tiles.commands, name="tiles")
 app.command("worker", epilog=EXIT_CODES)(worker.worker)
 app.command("export", epilog=EXIT_CODES)(export.export)
+app.command("load", epilog=EXIT_CODES)(load.load)
 app.add_typer(deliveries.commands)
 
 Host = Annotated[
@@ -122,105 +119,6 @@ def serve_only(host: Host = None, port: Port = None) -> None:
     with open_database(settings) as opened:
         require_schema(opened, settings)
         _serve(opened, settings, with_worker=False)
-
-
-@app.command(epilog=EXIT_CODES)
-def load(  # noqa: PLR0913, PLR0917 - a command's options
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET|FILE",
-            help="A folder below loaders/; with --as a file.",
-        ),
-    ],
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="PATH|URL", help="Folder, zip, file, or URL of a download folder with index.json."
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="COLLECTION", help="Load only this; may be repeated.")
-    ] = None,
-    area: Annotated[
-        list[str] | None,
-        typer.Option(metavar="AGS", help="Load only this district, such as 05113, of a product by districts."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, publish nothing.")] = False,
-    accept_shrink: Annotated[
-        bool,
-        typer.Option("--accept-shrink", help="Publish also if a collection loses more than a tenth of its features."),
-    ] = False,
-    background: Annotated[
-        bool, typer.Option("--background", help="Enqueue it for a worker instead of loading here.")
-    ] = False,
-    as_json: AsJson = False,
-    name: Annotated[
-        str | None,
-        typer.Option("--as", metavar="NAME", help="Publish a file of one's own as the collection NAME."),
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="With --as: the layer, sheet or file, where there are several.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="With --as: the column that tells features apart.")
-    ] = None,
-    crs: Annotated[str | None, typer.Option(metavar="EPSG:CODE", help="With --as: the CRS of the coordinates.")] = None,
-    coordinates: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y", help="With --as: columns with easting and northing, or one with WKT."),
-    ] = None,
-    geometry: Annotated[
-        str | None,
-        typer.Option(metavar="points|lines|areas", help="With --as: which to take where they are of several kinds."),
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="With --as: the collection's title.")] = None,
-    attribution: Annotated[str | None, typer.Option(help="With --as: whose the data are, as to be named.")] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="With --as: dl-de/zero-2-0, dl-de/by-2-0, cc-by-4.0, …, or the URL of its text.")
-    ] = None,
-) -> None:
-    """Load a delivery and publish it in one step; the same delivery again changes nothing.
-
-    Without --from it is fetched from the publisher. A refused delivery leaves everything as it was.
-
-    With --as it is a GeoPackage, Shape, GeoJSON, FlatGeobuf, GeoParquet, CSV or XLSX file of any origin. Its schema is
-    guessed, shown, and written to OPENNRW_HOME/collections/NAME.yaml, to be edited.
-    """
-    wishes = {
-        "layer": layer,
-        "key": key,
-        "crs": crs,
-        "coordinates": files.to_coordinates(coordinates),
-        "geometry": geometry,
-        "title": title,
-        "attribution": attribution,
-        "licence": licence,
-    }
-    options = {"dry_run": dry_run, "accept_shrink": accept_shrink}
-    of_product = {"source": source, "only": tuple(only or ()), "packages": to_packages(area or ())}
-    files.check_options(name, wishes, {**of_product, "background": background})
-    if background:
-        jobs.enqueue(dataset, {**of_product, **options}, as_json)
-        return
-    settings = read_settings()
-    with open_current_database(settings) as opened:
-        try:
-            if name is None:
-                report = load_delivery(opened, settings, dataset, yielding=True, **of_product, **options)
-            else:
-                report = files.load_file(opened, settings, name, dataset, wishes, **options)
-            refusal = None
-            if report.status == "published":
-                tell_of_tiles(opened, settings)
-        except DeliveryRefused as error:
-            report, refusal = error.report, error
-    if as_json:
-        out(json.dumps(report.to_dict(), ensure_ascii=False, indent=2, default=str))
-    else:
-        console.show_report(report)
-    if refusal:
-        raise refusal
 
 
 @app.command("doctor", epilog=EXIT_CODES)

@@ -30,9 +30,9 @@ def check_options(name: str | None, wishes: dict[str, Any], others: dict[str, An
 
 
 def load_file(
-    database: Database, settings: Settings, name: str, source: str, wishes: dict[str, Any], **options: Any
+    database: Database, settings: Settings, source: str, *, name: str, wishes: dict[str, Any], **options: Any
 ) -> Report:
-    """Publish a file as the collection `name`. `wishes`: members of loaders.files.compose.Wishes."""
+    """Publish the file `source` as the collection `name`. `wishes`: members of loaders.files.compose.Wishes."""
     from loaders.files.compose import Wishes  # noqa: PLC0415 - the geometry libraries are for loads alone
     from loaders.files.prepare import prepare  # noqa: PLC0415
     from loaders.manifest import datasets  # noqa: PLC0415

@@ -114,7 +114,7 @@ DELIVERY = {
         }
     ],
     "counts": dict.fromkeys(
-        ("read", "inserted", "updated", "unchanged", "rejected", "duplicate", "deleted", "repaired"), 3
+        ("read", "inserted", "updated", "unchanged", "rejected", "duplicate", "deleted", "repaired", "handed_over"), 3
     ),
     "checks": [{"rule": "min", "passed": False, "detail": "3 < 396"}, {"rule": "key", "passed": True, "detail": ""}],
 }
