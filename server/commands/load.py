@@ -107,13 +107,13 @@ def load(  # noqa: PLR0913, PLR0917 - a command's options
         load_here(files.load_file, dataset, as_json, name=name, wishes=wishes, **options)
 
 
-def load_here(run: Callable[..., Report], source: str, as_json: bool, **options: Any) -> None:
+def load_here(run: Callable[..., Report], dataset: str, as_json: bool, /, **options: Any) -> None:
     """Load in this process and show the report, also that of a refused delivery."""
     settings = read_settings()
     refusal = None
     with open_current_database(settings) as opened:
         try:
-            report = run(opened, settings, source, **options)
+            report = run(opened, settings, dataset, **options)
             if report.status == "published":
                 tell_of_tiles(opened, settings)
         except DeliveryRefused as error:

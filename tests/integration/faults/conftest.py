@@ -214,10 +214,12 @@ def held(wait_until: Callable[..., None]) -> Callable[..., Any]:
             waiting = "select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
 
             def reached() -> int:
-                wait_until(lambda: connection.execute(waiting).fetchone(), f"a load to {where}")
-                row = connection.execute(waiting).fetchone()
-                assert row
-                return row[0]
+                backends: list[int] = []  # of one look: who was killed may be gone at the next
+                wait_until(
+                    lambda: backends.extend(pid for (pid,) in connection.execute(waiting)) or backends,
+                    f"a load to {where}",
+                )
+                return backends[0]
 
             try:
                 yield reached
